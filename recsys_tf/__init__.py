@@ -1,0 +1,12 @@
+"""Representation learning on e-commerce user-behaviour sequences, from a raw log to TensorFlow Serving."""
+
+import os
+import sys
+
+__version__ = "0.1.0"
+
+# TensorFlow Recommenders works with Keras 2 only, and TensorFlow decides which Keras it is when it is imported.
+if "tensorflow" in sys.modules and os.environ.get("TF_USE_LEGACY_KERAS") != "1":
+    raise ImportError("import recsys_tf before tensorflow, or set TF_USE_LEGACY_KERAS=1: tf.keras must be Keras 2")
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -1,0 +1,282 @@
+"""Every setting of every step, as typed dataclasses: one comment per field, one command-line option per field."""
+
+import dataclasses
+import json
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from recsys_tf.errors import InputError
+
+T = TypeVar("T")
+
+Target = Literal["next_category", "next_behavior", "next_item", "will_purchase"]
+Inputs = Literal["events", "token", "numeric"]
+Preset = Literal["default", "article", "quick"]
+
+
+@dataclass(frozen=True)
+class SimulateConfig:
+    """The simulated shop; the defaults made the embedded log."""
+
+    # How many real users visit the shop; bots come on top.
+    users: int = 1000
+    # How many items the catalogue holds by the last day.
+    items: int = 2000
+    # Length of the log in days.
+    days: int = 60
+    # Seed of everything random: the same seed writes the same bytes.
+    seed: int = 7
+    # Number of item categories (article section 4.3 says 100).
+    categories: int = 100
+    # Share of all users that are bots.
+    bot_share: float = 0.02
+    # Share of the rows that are exact or near-simultaneous copies.
+    duplicate_share: float = 0.01
+    # Share of the rows that are malformed.
+    malformed_share: float = 0.005
+    # Where the log, the item table and the truth are written.
+    output: Path = Path("data")
+
+
+@dataclass(frozen=True)
+class CleaningConfig:
+    """Rules that decide which rows of a raw log are kept; none of them is fitted to data."""
+
+    # The same user, item, query and behaviour again within this many milliseconds counts as a duplicate; 0 = exact only.
+    duplicate_window_ms: int = 1000
+    # Earliest believable time (ISO 8601, UTC); earlier rows are rejected.
+    earliest: str = "1990-01-01"
+    # Latest believable time (ISO 8601, UTC); later rows are rejected.
+    latest: str = "2100-01-01"
+    # A row without a time: "delete" rejects it, "interpolate" puts it half-way between its user's neighbouring positions.
+    missing_timestamp: Literal["delete", "interpolate"] = "delete"
+    # A row without a device: "keep" leaves it empty (its own vocabulary entry), "delete" rejects it.
+    missing_device: Literal["keep", "delete"] = "keep"
+    # Events of one user with one and the same time: "log" keeps the order of the file, "hash" draws one that says nothing.
+    simultaneous_order: Literal["log", "hash"] = "log"
+    # Item codes that are no products (postage, fees, test rows), as regular expressions matched on the whole code.
+    non_products: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """How the log is divided into training, validation and test; always before anything is fitted."""
+
+    # "temporal" cuts at two points in time; "leave_one_out" keeps each user's last event for test, the one before for validation.
+    method: Literal["temporal", "leave_one_out"] = "temporal"
+    # Share of the events, in order of time, that forms the validation window (temporal only).
+    validation_share: float = 0.10
+    # Share of the events, in order of time, that forms the test window (temporal only).
+    test_share: float = 0.15
+
+
+@dataclass(frozen=True)
+class FilterConfig:
+    """Filters fitted on the training events."""
+
+    # Users with fewer training events are left out of training (k-core, repeated until stable).
+    user_core: int = 1
+    # Items with fewer training events are left out of training (k-core, repeated until stable).
+    item_core: int = 1
+    # Leave out users who look like bots: flagged by IsolationForest and lying far from every cluster of ordinary users.
+    drop_bots: bool = True
+    # Share of users that IsolationForest may flag.
+    bot_contamination: float = 0.05
+    # Seed of IsolationForest and of the clustering.
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class FeatureConfig:
+    """Vocabularies, scalers and lengths, fitted on the training events."""
+
+    # Events a model sees at most; the newest ones are kept.
+    max_length: int = 50
+    # Words of a query or title that are kept.
+    words: int = 6
+    # An item needs this many training events to get an id of its own.
+    item_min_count: int = 1
+    # A word of a query needs this many occurrences in training to get an id of its own.
+    word_min_count: int = 2
+    # Number of price buckets (equal shares of the training items).
+    price_buckets: int = 10
+    # An item without a price gets this statistic of the training items' prices (article section 10.3); "delete" rejects its events.
+    missing_price: Literal["median", "mean", "mode", "delete"] = "median"
+    # An item without a category gets its own entry ("unknown"), the most frequent one, or its events are rejected.
+    missing_category: Literal["unknown", "mode", "delete"] = "unknown"
+    # Number of TFRecord shards; 0 chooses one per 10,000 users.
+    shards: int = 0
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """The article's classifier (sections 3.2.2, 4.3 and 5.2)."""
+
+    # What is predicted about the user's next event.
+    target: Target = "next_category"
+    # "events" embeds every feature of an event, "token" one integer per event (the listing of 5.2), "numeric" feeds numbers (4.3).
+    inputs: Inputs = "events"
+    # Width of an event's embedding (the listing's embedding_size).
+    embedding_size: int = 64
+    # Width of each LSTM layer, first to last (section 5.5 says to tune both number and width).
+    lstm_units: tuple[int, ...] = (128, 64)
+    # Share of the inputs of each layer that is dropped in training; the listing has none.
+    dropout: float = 0.2
+    # Share of the events whose item is hidden in training, so that rare and new items lean on their other features.
+    item_dropout: float = 0.2
+    # "will_purchase": a purchase among this many next events counts.
+    purchase_horizon: int = 10
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """Training."""
+
+    # Passes over the training data at most.
+    epochs: int = 40
+    # Sequences per step.
+    batch_size: int = 32
+    # Adam's learning rate after the warm-up.
+    learning_rate: float = 2e-3
+    # Share of the steps over which the learning rate rises from 0; it falls to 0 along a cosine afterwards. 0 with no decay: see decay.
+    warmup_share: float = 0.05
+    # Let the learning rate fall along a cosine; without it the rate is constant, as in the listing.
+    decay: bool = True
+    # Largest norm of a step's gradient; 0 leaves it alone.
+    clip_norm: float = 1.0
+    # Epochs without a better validation result before training stops; the best weights are kept.
+    patience: int = 6
+    # Train on every position of a sequence in one pass; without it one label per sequence, as in the listing.
+    every_position: bool = True
+    # At most this many minutes; 0 sets no limit.
+    max_minutes: float = 0.0
+    # Seed of initial weights, dropout and the order of the data.
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Evaluation on the test side, over the whole catalogue."""
+
+    # Cut-offs of the ranking metrics.
+    ks: tuple[int, ...] = (1, 5, 10, 20)
+    # Remove items that the user already had before ranking (right where users never repeat an item).
+    remove_seen: bool = False
+    # Resamples of users behind each 95 % interval.
+    bootstrap_samples: int = 1000
+    # Test events that are scored at most, drawn with the seed; 0 scores all.
+    max_queries: int = 50_000
+    # Ask the simulator's judge how likely the users are to click and buy what they are shown (simulated logs only).
+    online: bool = False
+    # Seed of the resampling.
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """The SavedModel."""
+
+    # The folder that a server watches; a version is written to <output>/<model name>/<version>/.
+    output: Path = Path("saved_models")
+    # Labels and items that an answer holds at most.
+    max_k: int = 100
+
+
+@dataclass(frozen=True)
+class ServeConfig:
+    """The local server."""
+
+    # Models to serve, each NAME=FOLDER with numeric version folders inside.
+    model: tuple[str, ...] = ("classifier=saved_models/classifier",)
+    # Address to listen on; other machines cannot reach the default.
+    host: str = "127.0.0.1"
+    # Port of the REST interface; 0 picks a free one.
+    rest_port: int = 8501
+    # Seconds between two looks for new versions.
+    poll_seconds: float = 1.0
+    # Largest request body in bytes, after inflating gzip.
+    max_body_bytes: int = 100 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides a training run, from the raw log to the SavedModel."""
+
+    # A folder with user_behavior_data.csv and items.csv (cleaned first), or one written by `run.py import`.
+    data: Path = Path("data")
+    # Where the run is written; empty means data/runs/<model>-<inputs>-<target>.
+    run: str = ""
+    cleaning: CleaningConfig = field(default_factory=CleaningConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    filters: FilterConfig = field(default_factory=FilterConfig)
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+    classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    export: ExportConfig = field(default_factory=ExportConfig)
+
+
+def preset(name: Preset) -> TrainConfig:
+    """Return the named set of defaults: the best we know, the article's listing, or a short run for checks."""
+    match name:
+        case "default":
+            return TrainConfig()
+        case "article":
+            return TrainConfig(
+                classifier=ClassifierConfig(inputs="token", dropout=0.0, item_dropout=0.0),
+                fit=FitConfig(
+                    epochs=10,
+                    batch_size=32,
+                    learning_rate=1e-3,
+                    warmup_share=0.0,
+                    decay=False,
+                    clip_norm=0.0,
+                    patience=10,
+                    every_position=False,
+                ),
+            )
+        case "quick":
+            return TrainConfig(
+                classifier=ClassifierConfig(embedding_size=32, lstm_units=(32, 32)),
+                fit=FitConfig(epochs=3),
+                evaluate=EvaluateConfig(bootstrap_samples=200, max_queries=2000),
+            )
+
+
+def to_json(config: Any) -> dict[str, Any]:
+    """Turn a configuration dataclass into plain JSON values, nested by field."""
+    return typing.cast(dict[str, Any], json.loads(json.dumps(dataclasses.asdict(config), default=str)))
+
+
+def from_json(kind: type[T], values: dict[str, Any], file: object = None) -> T:
+    """Build a configuration dataclass of class `kind` from what `to_json` wrote; absent fields keep their defaults.
+
+    Raises InputError for a name that is no field of `kind` and for a value of the wrong type.
+    """
+    hints = typing.get_type_hints(kind)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise InputError(f"{unknown[0]!r} is no field of {kind.__name__}", file=file)
+    return kind(**{name: _value(hints[name], value, name, file) for name, value in values.items()})
+
+
+def _value(hint: Any, value: Any, name: str, file: object) -> Any:
+    origin, choices = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+        return from_json(typing.cast(type, hint), value, file)
+    if origin is Literal and value in choices:
+        return value
+    if origin is tuple and isinstance(value, list):
+        return tuple(_value(choices[0], one, name, file) for one in value)
+    if origin in (types.UnionType, typing.Union):
+        return None if value is None else _value(choices[0], value, name, file)
+    if hint is Path and isinstance(value, str):
+        return Path(value)
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(hint, type) and type(value) is hint:
+        return value
+    raise InputError(f"{value!r} does not fit {name}", file=file)

@@ -1,0 +1,1 @@
+"""Room 5: metrics over the whole catalogue, baselines, intervals and the report."""

@@ -1,0 +1,1 @@
+"""Room 3: Keras models, tensors in and tensors out."""
