@@ -45,17 +45,17 @@ class SimulateConfig:
 class CleaningConfig:
     """Rules that decide which rows of a raw log are kept; none of them is fitted to data."""
 
-    # The same user, item, query and behaviour again within this many milliseconds counts as a duplicate; 0 = exact only.
+    # The same user, item, query and behaviour within this many milliseconds is a duplicate; 0 = exact copies only.
     duplicate_window_ms: int = 1000
     # Earliest believable time (ISO 8601, UTC); earlier rows are rejected.
     earliest: str = "1990-01-01"
     # Latest believable time (ISO 8601, UTC); later rows are rejected.
     latest: str = "2100-01-01"
-    # A row without a time: "delete" rejects it, "interpolate" puts it half-way between its user's neighbouring positions.
+    # A row without a time: "delete" rejects it, "interpolate" places it between its user's neighbouring positions.
     missing_timestamp: Literal["delete", "interpolate"] = "delete"
     # A row without a device: "keep" leaves it empty (its own vocabulary entry), "delete" rejects it.
     missing_device: Literal["keep", "delete"] = "keep"
-    # Events of one user with one and the same time: "log" keeps the order of the file, "hash" draws one that says nothing.
+    # Events of one user at one and the same time: "log" keeps the file's order, "hash" draws one that says nothing.
     simultaneous_order: Literal["log", "hash"] = "log"
     # Item codes that are no products (postage, fees, test rows), as regular expressions matched on the whole code.
     non_products: tuple[str, ...] = ()
@@ -65,7 +65,7 @@ class CleaningConfig:
 class SplitConfig:
     """How the log is divided into training, validation and test; always before anything is fitted."""
 
-    # "temporal" cuts at two points in time; "leave_one_out" keeps each user's last event for test, the one before for validation.
+    # "temporal" cuts at two points in time; "leave_one_out" tests on each user's last event, validates on the one before.
     method: Literal["temporal", "leave_one_out"] = "temporal"
     # Share of the events, in order of time, that forms the validation window (temporal only).
     validation_share: float = 0.10
@@ -81,7 +81,7 @@ class FilterConfig:
     user_core: int = 1
     # Items with fewer training events are left out of training (k-core, repeated until stable).
     item_core: int = 1
-    # Leave out users who look like bots: flagged by IsolationForest and lying far from every cluster of ordinary users.
+    # Leave out users who look like bots: flagged by IsolationForest and far from every cluster of ordinary users.
     drop_bots: bool = True
     # Share of users that IsolationForest may flag.
     bot_contamination: float = 0.05
@@ -103,9 +103,9 @@ class FeatureConfig:
     word_min_count: int = 2
     # Number of price buckets (equal shares of the training items).
     price_buckets: int = 10
-    # An item without a price gets this statistic of the training items' prices (article section 10.3); "delete" rejects its events.
+    # An item without a price gets this statistic of the training items (article 10.3), or its events are left out.
     missing_price: Literal["median", "mean", "mode", "delete"] = "median"
-    # An item without a category gets its own entry ("unknown"), the most frequent one, or its events are rejected.
+    # An item without a category gets an entry "unknown", the most frequent category, or its events are left out.
     missing_category: Literal["unknown", "mode", "delete"] = "unknown"
     # Number of TFRecord shards; 0 chooses one per 10,000 users.
     shards: int = 0
@@ -117,7 +117,7 @@ class ClassifierConfig:
 
     # What is predicted about the user's next event.
     target: Target = "next_category"
-    # "events" embeds every feature of an event, "token" one integer per event (the listing of 5.2), "numeric" feeds numbers (4.3).
+    # "events" embeds every feature of an event, "token" one integer per event (5.2), "numeric" feeds numbers (4.3).
     inputs: Inputs = "events"
     # Width of an event's embedding (the listing's embedding_size).
     embedding_size: int = 64
@@ -141,9 +141,9 @@ class FitConfig:
     batch_size: int = 32
     # Adam's learning rate after the warm-up.
     learning_rate: float = 2e-3
-    # Share of the steps over which the learning rate rises from 0; it falls to 0 along a cosine afterwards. 0 with no decay: see decay.
+    # Share of the steps over which the learning rate rises from 0 to its full value.
     warmup_share: float = 0.05
-    # Let the learning rate fall along a cosine; without it the rate is constant, as in the listing.
+    # Let the learning rate fall along a cosine after the warm-up; without it the rate is constant, as in the listing.
     decay: bool = True
     # Largest norm of a step's gradient; 0 leaves it alone.
     clip_norm: float = 1.0

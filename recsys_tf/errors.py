@@ -7,9 +7,7 @@ class InputError(Exception):
     `str(error)` is the single line that the command line prints: "file.csv, row 7, column price: …".
     """
 
-    def __init__(
-        self, message: str, *, file: object = None, row: int | None = None, column: str | None = None
-    ) -> None:
+    def __init__(self, message: str, *, file: object = None, row: int | None = None, column: str | None = None) -> None:
         place = [str(file)] if file is not None else []
         if row is not None:
             place.append(f"row {row}")
