@@ -65,7 +65,7 @@ class CleaningConfig:
 class SplitConfig:
     """How the log is divided into training, validation and test; always before anything is fitted."""
 
-    # "temporal" cuts at two points in time; "leave_one_out" tests on each user's last event, validates on the one before.
+    # "temporal" cuts at two times; "leave_one_out" tests on each user's last event, validates on the last but one.
     method: Literal["temporal", "leave_one_out"] = "temporal"
     # Share of the events, in order of time, that forms the validation window (temporal only).
     validation_share: float = 0.10
