@@ -1,0 +1,191 @@
+"""The report's pictures: each says in its caption what to see in it.
+
+Colours are Okabe & Ito's (2008), told apart by readers with any kind of colour vision; no plot needs colour alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+
+from recsys_tf.evaluation.bootstrap import Interval
+from recsys_tf.evaluation.classification_metrics import Confusion, Reliability
+from recsys_tf.publishing import published_file
+
+BLUE, ORANGE, GREEN, VERMILION, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9"
+INK, MUTED, LINE = "#1F2933", "#616E7C", "#D9DEE3"
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A drawn figure and the sentence to print under it."""
+
+    figure: Figure
+    caption: str
+
+    def save(self, path: Path) -> None:
+        """Write the figure as a PNG, whole or not at all; the same figure gives the same bytes."""
+        with published_file(path) as partial:
+            self.figure.savefig(partial, format="png", dpi=160, metadata={"Software": None})
+
+
+def confusion_plot(confusion: Confusion, names: Sequence[str]) -> Plot:
+    """Draw shares of each true class (row) by predicted class (column); names [n] belong to confusion.classes [n]."""
+    counts = confusion.counts
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    labels = [*names, "other"]
+    size = 2.6 + 0.42 * len(labels)
+    figure, axes = _canvas(size + 1.2, size + 0.3, f"Where the {len(names)} most frequent classes go")
+    image = axes.imshow(shares, cmap="cividis", vmin=0.0, vmax=1.0)
+    axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(
+        range(len(labels)), [f"{name}  ({n:,})" for name, n in zip(labels, counts.sum(axis=1), strict=True)]
+    )
+    axes.set(xlabel="predicted class", ylabel="true class  (events)")
+    axes.set_xticks(np.arange(1, len(labels)) - 0.5, minor=True)
+    axes.set_yticks(np.arange(1, len(labels)) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=1.2)
+    axes.tick_params(which="both", length=0)
+    axes.spines[:].set_visible(False)
+    for row, column in zip(*np.nonzero(shares >= 0.005), strict=True):
+        shade = "white" if shares[row, column] < 0.55 else INK
+        axes.text(column, row, f"{100 * shares[row, column]:.0f}", ha="center", va="center", color=shade, fontsize=8)
+    bar = figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03, format=PercentFormatter(1.0))
+    bar.set_label("share of the true class' events", color=MUTED)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.ax.tick_params(length=0)
+    return Plot(
+        figure,
+        "Each row shows, in percent, where the events of one true class went; the diagonal is that class' recall. "
+        "A bright cell off the diagonal is a pair of classes that the model mistakes for each other.",
+    )
+
+
+def learning_curves_plot(history: Mapping[str, Sequence[float]], monitor: str = "val_loss") -> Plot:
+    """Draw loss and accuracy, training and validation, by epoch; history holds one list [epochs] per Keras name.
+
+    The best epoch is that of the lowest monitored value, or the highest where the monitor is no loss.
+    """
+    watched = np.asarray(history[monitor], float)
+    best = int(np.nanargmin(watched) if "loss" in monitor else np.nanargmax(watched))
+    shown = [name for name in ("loss", "accuracy") if name in history]
+    figure = Figure(figsize=(5.2 * len(shown), 4.0), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle("Learning curves", x=0.012, ha="left", fontsize=14, fontweight="bold", color=INK)
+    for axes, name in zip(np.atleast_1d(figure.subplots(1, len(shown))), shown, strict=True):
+        _styled(axes)
+        for key, label, colour, dash, mark in (
+            (name, "training", BLUE, "--", "o"),
+            (f"val_{name}", "validation", VERMILION, "-", "s"),
+        ):
+            if key in history:
+                epochs = np.arange(1, len(history[key]) + 1)
+                axes.plot(epochs, history[key], dash, color=colour, label=label, marker=mark, markersize=3.5, lw=1.8)
+        axes.axvline(best + 1, color=MUTED, lw=1.0, ls=":", zorder=0, label=f"best epoch: {best + 1}")
+        axes.set(xlabel="epoch", ylabel="loss (nats)" if name == "loss" else name)
+        axes.set_xlim(0.5, len(watched) + 0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
+        axes.grid(axis="y", color=LINE, lw=0.8)
+        axes.legend(frameon=False, fontsize=9)
+    return Plot(
+        figure,
+        f"Training (dashed) and validation (solid) by epoch. The weights of epoch {best + 1}, the best by {monitor}, "
+        "are kept; where the solid line turns back while the dashed one goes on, the model has begun to memorise.",
+    )
+
+
+def comparison_plot(
+    intervals: Mapping[str, Interval], metric: str, models: Sequence[str] = (), ceiling: Interval | None = None
+) -> Plot:
+    """Draw one bar per model or rule with its 95 % interval, smallest at the bottom; `models` are told apart by colour.
+
+    The ceiling, where one is known, is a vertical line with a band for its interval.
+    """
+    ordered = sorted(intervals.items(), key=lambda pair: pair[1].mean)
+    figure, axes = _canvas(8.2, 1.7 + 0.46 * len(ordered), f"{metric}: models and simple rules")
+    means = np.array([interval.mean for _, interval in ordered])
+    low, high = (np.array([getattr(interval, end) for _, interval in ordered]) for end in ("low", "high"))
+    learned = [name in models for name, _ in ordered]
+    colours = [BLUE if one else SKY for one in learned]
+    places = np.arange(len(ordered))
+    axes.barh(places, means, height=0.62, color=colours, edgecolor="none", zorder=2)
+    reach = np.nan_to_num(np.maximum([means - low, high - means], 0.0))
+    axes.errorbar(means, places, xerr=reach, fmt="none", ecolor=INK, elinewidth=1.3, capsize=3.5, zorder=3)
+    edge = max(float((means + reach[1]).max()), 1e-9 if ceiling is None else ceiling.mean)
+    for place, (mean, right) in enumerate(zip(means, reach[1], strict=True)):
+        axes.text(
+            mean + right + 0.012 * edge, place, f"{mean:.3f}", va="center", color=INK, fontsize=9, zorder=5,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
+        )  # fmt: skip
+    axes.set_yticks(places, [name for name, _ in ordered])
+    for label, one in zip(axes.get_yticklabels(), learned, strict=True):
+        label.set_fontweight("bold" if one else "normal")
+    axes.set(xlabel=f"{metric} (95 % interval)", xlim=(0.0, 1.12 * edge), ylim=(-0.6, len(ordered) - 0.4))
+    axes.grid(axis="x", color=LINE, lw=0.8, zorder=0)
+    axes.tick_params(axis="y", length=0)
+    caption = (
+        f"{metric} with 95 % bootstrap intervals over users; learned models are dark and in bold, rules are light."
+    )
+    if ceiling is not None:
+        axes.axvline(ceiling.mean, color=VERMILION, lw=1.8, ls="--", zorder=4)
+        if np.isfinite([ceiling.low, ceiling.high]).all():
+            axes.axvspan(ceiling.low, ceiling.high, color=VERMILION, alpha=0.12, lw=0, zorder=1)
+        axes.annotate(
+            f"ceiling {ceiling.mean:.3f}", (ceiling.mean, 1.0), xycoords=("data", "axes fraction"), xytext=(0, 4),
+            textcoords="offset points", ha="center", color=VERMILION, fontsize=9, fontweight="bold",
+        )  # fmt: skip
+        caption += " The dashed line is the best guess that anyone could make from the same histories."
+    return Plot(figure, caption)
+
+
+def reliability_plot(reliability: Reliability) -> Plot:
+    """Draw measured accuracy against stated confidence, and below it how many answers each bin holds."""
+    figure = Figure(figsize=(5.6, 5.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle("Does the model know what it knows?", x=0.02, ha="left", fontsize=14, fontweight="bold", color=INK)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    bins = len(reliability.count)
+    centres = (np.arange(bins) + 0.5) / bins
+    _styled(upper)
+    upper.plot([0, 1], [0, 1], color=MUTED, lw=1.0, ls="--", label="perfectly calibrated", zorder=1)
+    filled = reliability.count > 0
+    upper.plot(
+        reliability.confidence[filled], reliability.accuracy[filled], "o-", color=BLUE, lw=1.8, ms=6, label="this model"
+    )
+    error = reliability.expected_calibration_error
+    upper.text(0.97, 0.05, f"calibration error {error:.3f}", ha="right", color=INK, transform=upper.transAxes)
+    upper.set(ylabel="accuracy in the bin", xlim=(0, 1), ylim=(0, 1))
+    upper.grid(color=LINE, lw=0.8)
+    upper.legend(frameon=False, loc="upper left")
+    _styled(lower)
+    lower.bar(centres, reliability.count, width=0.9 / bins, color=SKY)
+    lower.set(xlabel="confidence: probability of the predicted class", ylabel="answers")
+    lower.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
+    lower.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    return Plot(
+        figure,
+        "Points on the diagonal are honest: of the answers given with 70 % confidence, 70 % are right. Below it the "
+        f"model is too sure of itself, above it too modest; on average it is off by {100 * error:.1f} points.",
+    )
+
+
+def _canvas(width: float, height: float, title: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, x=0.012, ha="left", fontsize=14, fontweight="bold", color=INK)
+    axes = figure.subplots()
+    _styled(axes)
+    return figure, axes
+
+
+def _styled(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(LINE)
+    axes.tick_params(colors=INK, labelsize=9)
+    axes.xaxis.label.set_color(MUTED)
+    axes.yaxis.label.set_color(MUTED)

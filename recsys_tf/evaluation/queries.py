@@ -1,0 +1,131 @@
+"""The questions of an evaluation: every event of the test side, with the history that a server would have been sent."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys_tf.config import Target
+from recsys_tf.evaluation.interactions import Histories, Interactions, sessions_by_gap
+from recsys_tf.sequences.dataset import PreparedData, Windowing, read_users, read_windows
+from recsys_tf.sequences.labels import NO_CLASS
+from recsys_tf.sequences.vocabularies import FIRST
+
+Ints = npt.NDArray[np.int64]
+
+_IDS = ("row", "behavior", "device", "timestamp", "words")
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Test events and the histories before them.
+
+    ids: row, behavior, device, timestamp int64 [queries, 1 + max_length], words int64 [..., words], from the start
+    token to the newest event, then padding; held: int64 [queries], positions that are not padding.
+    label: int64 [queries], the class to guess, UNSEEN_CLASS where training has not seen it.
+    user: text [queries]; target_row, target_behavior, target_timestamp: int64 [queries], the event itself.
+    possible: how many such events the test side holds, of which these are all or a sample.
+    """
+
+    ids: dict[str, Ints]
+    held: Ints
+    label: Ints
+    user: npt.NDArray[np.str_]
+    target_row: Ints
+    target_behavior: Ints
+    target_timestamp: Ints
+    possible: int
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+    @property
+    def last_timestamp(self) -> Ints:
+        """Time of the newest event of each history, 0 for an empty history or a log without times: [queries]."""
+        return np.take_along_axis(self.ids["timestamp"], self.held[:, None] - 1, axis=1)[:, 0]
+
+    @property
+    def clusters(self) -> Ints:
+        """A number for each query's user, for resampling: int64 [queries]."""
+        return np.unique(self.user, return_inverse=True)[1].astype(np.int64)
+
+    def histories(self) -> Histories:
+        """Return the catalogue indices of each history's items, searches left out."""
+        rows = self.ids["row"]
+        is_item = rows >= FIRST
+        lengths = is_item.sum(axis=1)
+        order = np.argsort(~is_item, axis=1, kind="stable")
+        packed = np.take_along_axis(np.where(is_item, rows - FIRST, -1), order, axis=1)
+        return Histories(packed[:, : max(int(lengths.max(initial=0)), 1)], lengths.astype(np.int64))
+
+
+def read_queries(data: PreparedData, target: Target, horizon: int, max_queries: int, seed: int) -> Queries:
+    """Read the test side as queries, at most `max_queries` of them (0: all), drawn at random with the seed.
+
+    Where a log has times, only events later than the history before them count: inside a receipt, whose lines share
+    one time, order means nothing, and what one line says about the next is not a prediction.
+    """
+    parts = [_later_than_history(part) for part in _numpy_windows(data, Windowing("test", "last", target, horizon))]
+    windows = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    possible = len(windows["held"])
+    if 0 < max_queries < possible:
+        chosen = np.sort(np.random.default_rng(seed).choice(possible, max_queries, replace=False))
+        windows = {name: values[chosen] for name, values in windows.items()}
+    label = np.take_along_axis(windows["label"], windows["held"][:, None] - 1, axis=1)[:, 0]
+    return Queries(
+        ids={name: windows[name] for name in _IDS},
+        held=windows["held"],
+        label=label,
+        user=windows["user"].astype(np.str_),
+        target_row=windows["target_row"],
+        target_behavior=windows["target_behavior"],
+        target_timestamp=windows["target_timestamp"],
+        possible=possible,
+    )
+
+
+@dataclass(frozen=True)
+class TrainingEvents:
+    """All training events, flat, user after user: int64 [events] each; times are 0 in a log without them."""
+
+    user: Ints
+    row: Ints
+    behavior: Ints
+    timestamp: Ints
+
+    def interactions(self, number_of_items: int) -> Interactions:
+        """Return the item events as a log of catalogue indices."""
+        is_item = self.row >= FIRST
+        user, item, timestamp = self.user[is_item], self.row[is_item] - FIRST, self.timestamp[is_item]
+        if not timestamp.any():
+            return Interactions(user, item, None, number_of_items)
+        return Interactions(user, item, timestamp, number_of_items, sessions_by_gap(user, timestamp))
+
+
+def read_training_events(data: PreparedData) -> TrainingEvents:
+    """Read the training side of every user."""
+    users: list[Ints] = []
+    columns: dict[str, list[Ints]] = {"row": [], "behavior": [], "timestamp": []}
+    seen = 0
+    for batch in read_users(data).as_numpy_iterator():
+        length = batch["length"]
+        within = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
+        known = within < np.repeat(batch["training_end"], length)
+        users.append(np.repeat(np.arange(seen, seen + len(length)), length)[known])
+        seen += len(length)
+        for name, values in columns.items():
+            values.append(batch[name][known])
+    return TrainingEvents(np.concatenate(users), *(np.concatenate(values) for values in columns.values()))
+
+
+def _numpy_windows(data: PreparedData, windowing: Windowing) -> Any:
+    return read_windows(data, windowing).as_numpy_iterator()
+
+
+def _later_than_history(windows: dict[str, Any]) -> dict[str, Any]:
+    newest = np.take_along_axis(windows["timestamp"], windows["held"][:, None] - 1, axis=1)[:, 0]
+    timed = windows["target_timestamp"] > 0
+    label = np.take_along_axis(windows["label"], windows["held"][:, None] - 1, axis=1)[:, 0]
+    keep = (~timed | (windows["target_timestamp"] > newest)) & (label != NO_CLASS)
+    return {name: values[keep] for name, values in windows.items()}

@@ -1,0 +1,26 @@
+"""The article's recommender (section 3.2.3): cosine similarity between a user's vector and every item's.
+
+Both vectors come from one encoder, so that they share a space: an item is encoded as the history of somebody who has
+viewed it and nothing else. That is all the classifier was ever taught about items, and the evaluation shows how far it
+carries; the two-tower model is its grown-up form.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+
+def cosine_scores(users: Any, items: Any) -> Any:
+    """User vectors [batch, width] and item vectors [items, width] → cosine similarities [batch, items] in [-1, 1]."""
+    return tf.linalg.matmul(
+        tf.math.l2_normalize(users, axis=-1), tf.math.l2_normalize(items, axis=-1), transpose_b=True
+    )
+
+
+def top_items(scores: Any, k: Any) -> tuple[Any, Any]:
+    """Scores [batch, items] → the k best per row, best first: scores [batch, k] and item indices int32 [batch, k].
+
+    The listing's `np.argsort(scores)[0][-n:]` has them worst first, and only for the first user.
+    """
+    best = tf.math.top_k(scores, k=tf.minimum(k, tf.shape(scores)[-1]), sorted=True)
+    return best.values, best.indices

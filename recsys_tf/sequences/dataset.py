@@ -1,0 +1,197 @@
+"""Read a prepared data set: TFRecord shards → windows → batches, as one tf.data pipeline.
+
+Everything is done on batches of users or windows, so that the pipeline stays far ahead of any model.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+
+from recsys_tf.config import Inputs, Target
+from recsys_tf.errors import InputError
+from recsys_tf.sequences.feature_space import FeatureSpace
+from recsys_tf.sequences.features import EventFeatures, start_ids
+from recsys_tf.sequences.labels import NO_CLASS, EventClasses
+from recsys_tf.sequences.windows import cut_windows, window_bounds
+
+Tensors = dict[str, Any]
+Side = Literal["training", "validation", "test"]
+
+_IDS = ("row", "behavior", "device", "timestamp")
+_USERS_AT_ONCE = 256
+_SHUFFLED_USERS = 4096
+_SHUFFLED_WINDOWS = 16_384
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """A prepared data set on disk: what was fitted, the shards, and dataset.json."""
+
+    directory: Path
+    space: FeatureSpace
+    facts: dict[str, Any]
+
+    @property
+    def shards(self) -> list[str]:
+        """Paths of the shards in their order."""
+        return [str(self.directory / name) for name in self.facts["shards"]]
+
+
+@dataclass(frozen=True)
+class Windowing:
+    """Which windows are made of the sequences.
+
+    side: whose events are answered for. answers: "all" of a window's positions in one pass (training), or the "last"
+    one only, with all the history that fits before it: what a server would be asked.
+    """
+
+    side: Side
+    answers: Literal["all", "last"]
+    target: Target
+    purchase_horizon: int
+
+
+def open_prepared(directory: Path) -> PreparedData:
+    """Open what `run.py prepare` wrote. Raises InputError when it is missing or damaged."""
+    path = directory / "dataset.json"
+    if not path.is_file():
+        raise InputError("no prepared data here; `python run.py prepare` writes it", file=path)
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"this is not the JSON that was written here ({error})", file=path) from error
+    data = PreparedData(directory, FeatureSpace.load(directory), facts)
+    for shard in data.shards:
+        if not Path(shard).is_file():
+            raise InputError("this shard is missing; prepare the data again", file=shard)
+    return data
+
+
+def read_users(data: PreparedData, seed: int | None = None) -> tf.data.Dataset:
+    """Read the shards as batches of users, in a fixed order, or with a seed in a new one each time.
+
+    Elements: user text [users]; training_end, validation_end, length int64 [users]; row, behavior, device, timestamp
+    int64 [events] flat; words int64 [events, words].
+    """
+    words = data.space.words
+    spec = {
+        "user": tf.io.FixedLenFeature([], tf.string),
+        "training_end": tf.io.FixedLenFeature([], tf.int64),
+        "validation_end": tf.io.FixedLenFeature([], tf.int64),
+        **{name: tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64) for name in (*_IDS, "words")},
+    }
+
+    def parse(serialized: Any) -> Tensors:
+        parsed = tf.io.parse_example(serialized, spec)
+        flat = {name: parsed[name].flat_values for name in _IDS}
+        flat["words"] = tf.reshape(parsed["words"].flat_values, [-1, words])
+        ends = {name: parsed[name] for name in ("user", "training_end", "validation_end")}
+        return {**ends, "length": parsed["row"].row_lengths(), **flat}
+
+    shards = tf.data.Dataset.from_tensor_slices(data.shards).interleave(
+        lambda path: tf.data.TFRecordDataset(path, "GZIP"),
+        cycle_length=min(4, len(data.shards)),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    records = shards if seed is None else shards.shuffle(_SHUFFLED_USERS, seed=seed)
+    return records.batch(_USERS_AT_ONCE).map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+
+def read_windows(data: PreparedData, windowing: Windowing, seed: int | None = None) -> tf.data.Dataset:
+    """Read the shards as batches of windows, as many as come; windows without a label are left out.
+
+    Elements: row, behavior, device, timestamp, label int64 [windows, 1 + max_length], words int64 [windows, 1 +
+    max_length, words], held int64 [windows] (positions that are not padding), user text [windows], and of the last
+    event answered for target_row, target_behavior, target_timestamp int64 [windows]. label is NO_CLASS where there is
+    none.
+    """
+    return read_users(data, seed).map(_cutter(data, windowing), tf.data.AUTOTUNE, deterministic=True)
+
+
+def _cutter(data: PreparedData, windowing: Windowing) -> Any:
+    length = data.space.max_length
+    classes = EventClasses(data.space, windowing.target, windowing.purchase_horizon)
+    stride = 1 if windowing.answers == "last" else max(length // 2, 1)
+    # A sequence's first window answers for every position it holds, from the start token on.
+    lead = length + 1 if windowing.answers == "all" and windowing.side == "training" else stride
+
+    @tf.autograph.experimental.do_not_convert
+    def cut(users: Tensors) -> Tensors:
+        first, end = {
+            "training": (tf.zeros_like(users["length"]), users["training_end"]),
+            "validation": (users["training_end"], users["validation_end"]),
+            "test": (users["validation_end"], users["length"]),
+        }[windowing.side]
+        offset = tf.cumsum(users["length"], exclusive=True)
+        side_end = tf.repeat(offset + end, users["length"])
+        labels = classes(users["row"], users["behavior"], side_end)
+        bounds = window_bounds(first, end, lead, stride, length)
+        events = {name: users[name] for name in (*_IDS, "words")}
+        windows = cut_windows(events, labels, offset, bounds, length)
+        start = start_ids(tf.size(windows["held"]), data.space.words)
+        for name, token in start.items():
+            windows[name] = tf.concat([token, windows[name][:, 1:]], axis=1)
+        target = windows.pop("target")
+        windows["user"] = tf.gather(users["user"], bounds[0])
+        for name in ("row", "behavior", "timestamp"):
+            windows[f"target_{name}"] = tf.gather(users[name], target)
+        answered = tf.reduce_any(windows["label"] != NO_CLASS, axis=1)
+        return {name: tf.boolean_mask(value, answered) for name, value in windows.items()}
+
+    return cut
+
+
+def training_batches(
+    data: PreparedData,
+    windowing: Windowing,
+    inputs: Inputs,
+    batch_size: int,
+    seed: int | None = None,
+    static_shapes: bool = False,
+) -> tf.data.Dataset:
+    """Batches (inputs, labels, weights) for `fit`; with a seed, shuffled anew each epoch in an order the seed decides.
+
+    inputs: see `EventFeatures.inputs`, over [batch, length]; labels: int64 [batch, length] when the windowing answers
+    all positions, [batch] when the last one; weights: float32 of the same shape, 0 where there is no label, with mean 1
+    over the batch. static_shapes: pad every batch to 1 + max_length and drop an incomplete last one (XLA, TPU);
+    otherwise sequences of similar length share a batch and are padded to the longest of them.
+    """
+    features = EventFeatures(data.space)
+    names = (*_IDS, "words", "label", "held")
+    windows = read_windows(data, windowing, seed).map(lambda batch: {name: batch[name] for name in names})
+    if seed is not None:
+        noise = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
+        pools = tf.data.Dataset.zip((windows.rebatch(_SHUFFLED_WINDOWS), noise))
+        windows = pools.map(_shuffle_by_length, tf.data.AUTOTUNE, deterministic=True)
+    batches = windows.rebatch(batch_size, drop_remainder=static_shapes)
+    if seed is not None:
+        batches = batches.shuffle(max(_SHUFFLED_WINDOWS // batch_size // 2, 1), seed=seed)
+
+    @tf.autograph.experimental.do_not_convert
+    def finish(batch: Tensors) -> tuple[Any, Any, Any]:
+        held = batch.pop("held")
+        if not static_shapes:
+            batch = {name: value[:, : tf.reduce_max(held)] for name, value in batch.items()}
+        label = batch.pop("label")
+        if windowing.answers == "last":
+            label = tf.gather(label, held - 1, batch_dims=1)
+        labelled = tf.cast(label >= 0, tf.float32)
+        share = tf.reduce_sum(labelled) / tf.cast(tf.size(labelled), tf.float32)
+        return features.inputs(batch, inputs), tf.maximum(label, 0), tf.math.divide_no_nan(labelled, share)
+
+    return batches.map(finish, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+
+
+@tf.autograph.experimental.do_not_convert
+def _shuffle_by_length(windows: Tensors, noise: Any) -> Tensors:
+    """Put a pool of windows in a random order in which windows of about the same length are neighbours."""
+    held = tf.cast(windows["held"], tf.float32)
+    # Lengths 1, 2, 3-4, 5-8, … form a bucket each, and the order within a bucket is random.
+    bucket = tf.math.ceil(tf.math.log(held) / np.log(2.0))
+    order = tf.argsort(bucket + tf.random.stateless_uniform(tf.shape(held), noise))
+    return {name: tf.gather(value, order) for name, value in windows.items()}

@@ -1,0 +1,201 @@
+"""From a clean log to a prepared data set: split, filter, fit, write, in this order."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import tensorflow as tf
+
+from recsys_tf.config import FeatureConfig, FilterConfig, SplitConfig, to_json
+from recsys_tf.errors import InputError
+from recsys_tf.events.schema import BEHAVIORS, has_time
+from recsys_tf.publishing import published_directory
+from recsys_tf.sequences.catalogue import build_catalogue
+from recsys_tf.sequences.feature_space import FeatureSpace
+from recsys_tf.sequences.features import EventIds, words_of
+from recsys_tf.sequences.filters import bot_like_users, k_core
+from recsys_tf.sequences.missing_values import fill_missing_values
+from recsys_tf.sequences.scalers import fit_bucket_edges, fit_log_scaler
+from recsys_tf.sequences.shards import UserSequences, write_shards
+from recsys_tf.sequences.splits import TEST, TRAINING, VALIDATION, Split, split_events
+from recsys_tf.sequences.vocabularies import Vocabulary, fit_vocabulary
+
+_USERS_PER_SHARD = 10_000
+
+
+@dataclass(frozen=True)
+class PrepareSettings:
+    """The settings that decide a prepared data set."""
+
+    split: SplitConfig
+    filters: FilterConfig
+    features: FeatureConfig
+
+
+def prepare(events: pd.DataFrame, items: pd.DataFrame, settings: PrepareSettings, directory: Path) -> dict[str, Any]:
+    """Write a prepared data set to `directory` and return its facts (dataset.json).
+
+    events, items: the two clean tables. Raises InputError when the log is too small to learn anything from.
+    """
+    _check_size(events)
+    split = split_events(events, settings.split)
+    events = events.assign(side=split.side)
+    before = len(events)
+    events, left_out = _apply_filters(events, settings.filters)
+    training = events[events["side"] == TRAINING]
+    training_items = pd.Index(training.loc[training["item_id"] != "", "item_id"].unique())
+    filled = fill_missing_values(items, training_items, settings.features)
+    if filled.deleted:
+        events = events[~events["item_id"].isin(filled.deleted)]
+        training = events[events["side"] == TRAINING]
+    left_out["events_of_items_with_missing_values"] = before - left_out["events_of_filtered_users"] - len(events)
+    if training.empty:
+        raise InputError("the filters leave no training event")
+    space = fit_feature_space(training, filled.items, settings)
+    with published_directory(directory) as target:
+        space.save(target)
+        sequences = encode_users(events, space)
+        shards = settings.features.shards or 1 + (len(sequences.users) - 1) // _USERS_PER_SHARD
+        hashes = write_shards(sequences, target, min(shards, len(sequences.users)))
+        facts = {
+            "configuration": to_json(settings),
+            "split": {
+                "method": split.method,
+                "validation_from": split.validation_from,
+                "test_from": split.test_from,
+            },
+            "has_time": has_time(events),
+            "counts": _counts(events, space),
+            "left_out": left_out,
+            "missing_values": filled.fill,
+            "shards": list(hashes),
+            "sha256": {**_hashes(target), **hashes},
+        }
+        text = json.dumps(facts, indent=2, ensure_ascii=False)
+        (target / "dataset.json").write_text(text + "\n", encoding="utf-8")
+    return facts
+
+
+def fit_feature_space(training: pd.DataFrame, items: pd.DataFrame, settings: PrepareSettings) -> FeatureSpace:
+    """Fit vocabularies and scalers on training events alone; items: the item table without missing prices."""
+    config = settings.features
+    item_events = training.loc[training["item_id"] != "", "item_id"]
+    core = k_core(training, 1, settings.filters.item_core)
+    vocabulary = fit_vocabulary("items", item_events[item_events.isin(core.items)], config.item_min_count)
+    known = items[items["item_id"].isin(item_events.unique())]
+    categories = fit_vocabulary("categories", known["category_id"])
+    # A price of 0 everywhere means that the shop has none.
+    prices = known["price"].to_numpy(np.float64)
+    priced = prices[prices > 0]
+    scaler = fit_log_scaler(priced)
+    return FeatureSpace(
+        items=vocabulary,
+        categories=categories,
+        behaviors=Vocabulary("behaviors", BEHAVIORS),
+        devices=fit_vocabulary("devices", training["device"]),
+        word_vocabulary=_fit_words(training, config.word_min_count),
+        catalogue=build_catalogue(
+            items, vocabulary, categories, fit_bucket_edges(priced, config.price_buckets), scaler
+        ),
+        price_scaler=scaler,
+        gap_scaler=fit_log_scaler(_gaps(training)),
+        max_length=config.max_length,
+        words=config.words,
+    )
+
+
+def encode_users(events: pd.DataFrame, space: FeatureSpace) -> UserSequences:
+    """Turn an event table with a `side` column (sorted by user and position) into ids, by the serving graph itself."""
+    ids = EventIds(space)
+    user, users = pd.factorize(events["user_id"])
+    first = np.concatenate([[0], np.cumsum(np.bincount(user, minlength=len(users)))])
+    side = events["side"].to_numpy()
+    return UserSequences(
+        users=[str(name) for name in users],
+        first=first.astype(np.int64),
+        training_end=np.bincount(user, weights=side == TRAINING, minlength=len(users)).astype(np.int64),
+        validation_end=np.bincount(user, weights=side <= VALIDATION, minlength=len(users)).astype(np.int64),
+        row=_encode(events["item_id"], ids.rows),
+        behavior=_encode(events["behavior"], ids.behaviors),
+        device=_encode(events["device"], ids.devices),
+        timestamp=events["timestamp"].to_numpy(np.int64) if has_time(events) else np.zeros(len(events), np.int64),
+        words=_encode(events["query"], ids.words),
+    )
+
+
+def _encode(values: pd.Series, lookup: Any) -> npt.NDArray[np.int64]:
+    # Text repeats: looking up each different text once is many times faster and gives the same.
+    code, distinct = pd.factorize(values.astype("str"))
+    table: npt.NDArray[np.int64] = lookup(tf.constant(list(distinct), tf.string)).numpy()
+    return table[code]
+
+
+def _fit_words(training: pd.DataFrame, min_count: int) -> Vocabulary:
+    queries = training.loc[training["query"] != "", "query"].value_counts()
+    words = words_of(tf.constant(list(queries.index), tf.string))
+    times = np.repeat(queries.to_numpy(), words.row_lengths().numpy())
+    text = [word.decode("utf-8") for word in words.flat_values.numpy()]
+    counts = pd.Series(times, index=pd.Index(text, dtype="str"), dtype=np.int64).groupby(level=0).sum()
+    kept = counts[counts >= min_count]
+    return fit_vocabulary("words", pd.Series(kept.index.repeat(kept.to_numpy()), dtype="str"))
+
+
+def _gaps(training: pd.DataFrame) -> npt.NDArray[np.float64]:
+    if not has_time(training):
+        return np.zeros(0)
+    user = pd.factorize(training["user_id"])[0]
+    gap = np.maximum(np.diff(training["timestamp"].to_numpy()), 0) / 1000.0
+    return np.asarray(gap[user[1:] == user[:-1]], dtype=np.float64)
+
+
+def _apply_filters(events: pd.DataFrame, config: FilterConfig) -> tuple[pd.DataFrame, dict[str, int]]:
+    training = events[events["side"] == TRAINING]
+    bots = bot_like_users(training, config) if config.drop_bots else pd.Index([])
+    drop = events["user_id"].isin(bots)
+    small = 0
+    if config.user_core > 1:
+        core = k_core(training[~training["user_id"].isin(bots)], config.user_core, config.item_core)
+        outside = ~events["user_id"].isin(core.users) & ~drop
+        small = int(events.loc[outside, "user_id"].nunique())
+        drop |= outside
+    facts = {
+        "bot_like_users": len(bots),
+        "users_below_the_core": small,
+        "events_of_filtered_users": int(drop.sum()),
+    }
+    return events[~drop], facts
+
+
+def _counts(events: pd.DataFrame, space: FeatureSpace) -> dict[str, int]:
+    sides = np.bincount(events["side"], minlength=3)
+    return {
+        "users": int(events["user_id"].nunique()),
+        "training_events": int(sides[TRAINING]),
+        "validation_events": int(sides[VALIDATION]),
+        "test_events": int(sides[TEST]),
+        "items": len(space.catalogue),
+        "items_in_training": len(space.items.tokens),
+        "categories": len(space.categories.tokens),
+        "words": len(space.word_vocabulary.tokens),
+        "devices": len(space.devices.tokens),
+    }
+
+
+def _hashes(directory: Path) -> dict[str, str]:
+    files = sorted(path for path in directory.iterdir() if path.suffix in (".txt", ".json", ".parquet"))
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def _check_size(events: pd.DataFrame) -> None:
+    for column, what in (("user_id", "user"), ("item_id", "item")):
+        values = events.loc[events[column] != "", column]
+        if values.nunique() < 2:
+            raise InputError(f"the log has {values.nunique()} {what}: at least 2 are needed to learn from")
+
+
+__all__ = ["PrepareSettings", "Split", "encode_users", "fit_feature_space", "prepare"]

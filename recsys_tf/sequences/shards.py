@@ -1,0 +1,75 @@
+"""Prepared sequences on disk: gzip-compressed TFRecord shards, one tf.train.Example per user.
+
+The work is a function of one partition of users, so that the same function runs here, in many processes or on Spark.
+"""
+
+import hashlib
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from recsys_tf.progress import Progress
+
+
+@dataclass(frozen=True)
+class UserSequences:
+    """Ids of all events of all users, flat, user after user.
+
+    users: user ids [users]; first: int64 [users + 1], where each user's events start; training_end and validation_end:
+    int64 [users], how many of the user's events are known at the end of training and of validation.
+    row, behavior, device, timestamp: int64 [events]; words: int64 [events, words]. Times in ms, 0 = not known.
+    """
+
+    users: list[str]
+    first: npt.NDArray[np.int64]
+    training_end: npt.NDArray[np.int64]
+    validation_end: npt.NDArray[np.int64]
+    row: npt.NDArray[np.int64]
+    behavior: npt.NDArray[np.int64]
+    device: npt.NDArray[np.int64]
+    timestamp: npt.NDArray[np.int64]
+    words: npt.NDArray[np.int64]
+
+
+def write_shards(sequences: UserSequences, directory: Path, shards: int) -> dict[str, str]:
+    """Write the users in `shards` files of equal numbers of users; return each file's SHA-256 by its name."""
+    progress = Progress("writing shards", "events", int(sequences.first[-1]))
+    bounds = np.linspace(0, len(sequences.users), shards + 1).astype(int)
+    hashes = {}
+    for number, (low, high) in enumerate(itertools.pairwise(bounds)):
+        path = directory / f"sequences-{number:05d}-of-{shards:05d}.tfrecord.gz"
+        with tf.io.TFRecordWriter(str(path), tf.io.TFRecordOptions("GZIP", compression_level=4)) as writer:
+            for example in partition_examples(sequences, int(low), int(high)):
+                writer.write(example)
+        progress.add(int(sequences.first[high] - sequences.first[low]))
+        hashes[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    progress.close()
+    return hashes
+
+
+def partition_examples(sequences: UserSequences, low: int, high: int) -> Iterator[bytes]:
+    """Serialise the users low, …, high - 1, one Example each."""
+    for user in range(low, high):
+        events = slice(int(sequences.first[user]), int(sequences.first[user + 1]))
+        feature = {
+            "user": tf.train.Feature(bytes_list=tf.train.BytesList(value=[sequences.users[user].encode()])),
+            "training_end": _integers(sequences.training_end[user : user + 1]),
+            "validation_end": _integers(sequences.validation_end[user : user + 1]),
+            "row": _integers(sequences.row[events]),
+            "behavior": _integers(sequences.behavior[events]),
+            "device": _integers(sequences.device[events]),
+            "timestamp": _integers(sequences.timestamp[events]),
+            "words": _integers(sequences.words[events].reshape(-1)),
+        }
+        example = tf.train.Example(features=tf.train.Features(feature=feature))
+        # Features is a map, whose order is not fixed by itself; the bytes of a shard must be.
+        yield example.SerializeToString(deterministic=True)
+
+
+def _integers(values: npt.NDArray[np.int64]) -> tf.train.Feature:
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=values.tolist()))

@@ -1,0 +1,86 @@
+"""A run's folder: the resolved configuration, the weights, and what they were made with.
+
+data/runs/<run>/
+  config.json      every setting of the run; `--config` takes it back
+  run.json         seed, versions, machine, commit, history per epoch
+  weights.h5       the best epoch's weights
+  tensorboard/     logs for TensorBoard
+  clean/           the two clean tables, rejects.csv and the quality report (when the run began with a raw log)
+  prepared/        vocabularies, scalers, shards
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from recsys_tf.config import TrainConfig, from_json, to_json
+from recsys_tf.environment import describe_environment
+from recsys_tf.errors import InputError
+from recsys_tf.sequences.dataset import PreparedData, open_prepared
+from recsys_tf.training.fit import History, new_classifier
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training."""
+
+    directory: Path
+    config: TrainConfig
+    facts: dict[str, Any]
+    data: PreparedData
+
+
+def write_run(directory: Path, config: TrainConfig, prepared: Path, history: History) -> None:
+    """Write config.json and run.json; prepared: where the data set lies, kept relative when it lies in the run."""
+    inside = prepared.is_relative_to(directory)
+    facts = {
+        **describe_environment(),
+        "seed": config.fit.seed,
+        "prepared": prepared.relative_to(directory).as_posix() if inside else str(prepared),
+        "epochs": len(history["loss"]),
+        "history": history,
+    }
+    _write_json(directory / "config.json", to_json(config))
+    _write_json(directory / "run.json", facts)
+
+
+def open_run(directory: Path) -> Run:
+    """Open what `run.py train` wrote. Raises InputError when it is missing or damaged."""
+    config = from_json(TrainConfig, _read_json(directory / "config.json"), directory / "config.json")
+    facts = _read_json(directory / "run.json")
+    if not isinstance(facts.get("prepared"), str):
+        raise InputError("this is not the run record that was written here", file=directory / "run.json")
+    prepared = directory / facts["prepared"]  # an absolute path replaces the folder
+    return Run(directory, config, facts, open_prepared(prepared))
+
+
+def load_classifier(run: Run) -> tf.keras.Sequential:
+    """Build the run's classifier, answering for the last event of a history, with its best weights."""
+    path = run.directory / "weights.h5"
+    if not path.is_file():
+        raise InputError("the weights are missing; train again", file=path)
+    model = new_classifier(run.data, run.config.classifier, every_position=False)
+    try:
+        model.load_weights(str(path))
+    except (OSError, ValueError) as error:
+        raise InputError(f"these weights do not fit the run's configuration ({error})", file=path) from error
+    return model
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError("no finished run here; `python run.py train` makes one", file=path)
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"this is not the JSON that was written here ({error})", file=path) from error
+    if not isinstance(value, dict):
+        raise InputError("this is not the JSON object that was written here", file=path)
+    return value
