@@ -100,6 +100,7 @@ def reliability(confidence: npt.NDArray[np.floating], right: Floats, bins: int =
 def _place(values: Ints, shown: Ints) -> Ints:
     """Return the position of each value in `shown`, or len(shown) when it is not there."""
     order = np.argsort(shown)
-    near = np.minimum(np.searchsorted(shown[order], values), len(shown) - 1)
-    place: Ints = order[near]
-    return np.where(shown[place] == values, place, len(shown))
+    place: Ints = np.append(order, len(shown))[np.searchsorted(shown[order], values)]
+    # A value beyond the largest one shown has its place already; the 0 appended here is never compared for it.
+    found = (place < len(shown)) & (np.append(shown, 0)[place] == values)
+    return np.where(found, place, len(shown))

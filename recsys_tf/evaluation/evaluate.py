@@ -24,7 +24,7 @@ from recsys_tf.evaluation.recommender_evaluation import (
 from recsys_tf.evaluation.report import Picture, Report, Section, Table, format_interval, plain, write_report
 from recsys_tf.models.cosine_recommender import cosine_scores
 from recsys_tf.sequences.labels import class_names
-from recsys_tf.training.runs import Run, load_classifier
+from recsys_tf.training.runs import Run, load_classifier, run_directory
 
 COSINE = "cosine of the classifier"
 _SHOWN_CLASSES = 15
@@ -58,7 +58,7 @@ def evaluate_run(run: Run, config: EvaluateConfig, directory: Path) -> Evaluatio
     )
     recommenders = _evaluate_recommenders(run, model, training, config, truth)
     report = Report(
-        title=f"{run.directory.name}: {settings.target.replace('_', ' ')} by the article's LSTM classifier",
+        title=f"{run_directory(run.config).name}: {settings.target.replace('_', ' ')} by the article's LSTM classifier",
         facts=_facts(run, queries, config),
         sections=[
             _classifier_section(classifier, _classifier_pictures(run, classifier, predictions, queries, directory)),
@@ -110,7 +110,8 @@ def _facts(run: Run, queries: Queries, config: EvaluateConfig) -> dict[str, str]
         "events": f"{counts['training_events']:,} training, {counts['validation_events']:,} validation, "
         f"{counts['test_events']:,} test",
         "split": f"{split['method'].replace('_', '-')}; everything learned is learned from the training side",
-        "left out": f"{left_out['bot_like_users']:,} bot-like users, {left_out['users_below_the_core']:,} below the core",
+        "left out": f"{left_out['bot_like_users']:,} bot-like users, "
+        f"{left_out['users_below_the_core']:,} users below the core",
         "scored": f"{len(queries):,} of {queries.possible:,} test events of {len(np.unique(queries.user)):,} users",
         "intervals": f"95 %, {config.bootstrap_samples:,} bootstrap resamples of users",
         "seed": str(run.config.fit.seed),
@@ -138,7 +139,8 @@ def _classifier_section(figures: ClassifierFigures, pictures: list[Picture]) -> 
     gain, p_value = figures.gain["interval"], figures.gain["p_value"]
     text = (
         f"On the same events the classifier is right {100 * gain.mean:+.1f} points more often than the best simple "
-        f"rule, {figures.best_rule} (95 % interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f}, p = {p_value:.2g}). "
+        f"rule, {figures.best_rule} (95 % interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f}, "
+        f"p = {p_value:.2g}). "
     )
     if figures.share_of_the_way is not None:
         text += (

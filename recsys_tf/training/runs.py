@@ -33,6 +33,13 @@ class Run:
     data: PreparedData
 
 
+def run_directory(config: TrainConfig) -> Path:
+    """Return where a run is written: the folder that the configuration names, or one named after what it trains."""
+    if config.run:
+        return Path(config.run)
+    return Path("data/runs") / f"classifier-{config.classifier.inputs}-{config.classifier.target}"
+
+
 def write_run(directory: Path, config: TrainConfig, prepared: Path, history: History) -> None:
     """Write config.json and run.json; prepared: where the data set lies, kept relative when it lies in the run."""
     inside = prepared.is_relative_to(directory)

@@ -1,0 +1,327 @@
+"""The command line: one verb per step, made from the configuration dataclasses; every field is an option.
+
+`--config FILE` takes the settings of an earlier run (its config.json), `--preset NAME` a named set of them; options
+given beside them win. Bad input ends in one line and exit code 2.
+"""
+
+import errno
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import tyro
+
+from recsys_tf.config import (
+    CleaningConfig,
+    EvaluateConfig,
+    ExportConfig,
+    FeatureConfig,
+    FilterConfig,
+    ServeConfig,
+    SimulateConfig,
+    SplitConfig,
+    TrainConfig,
+    from_json,
+    preset,
+)
+from recsys_tf.errors import InputError
+
+T = TypeVar("T")
+
+LogFormat = Literal[
+    "generic",
+    "retailrocket",
+    "online-retail",
+    "complete-journey",
+    "bestbuy",
+    "yoochoose",
+    "movielens",
+    "sequences",
+]
+
+
+@dataclass(frozen=True)
+class ImportCommand:
+    """Read a raw log of a known or described layout, clean it, and write the two tables and the quality report."""
+
+    # Layout of the files.
+    format: tyro.conf.Positional[LogFormat]
+    # Files of the log (CSV, CSV.GZ, Parquet, JSON lines), item files included; they are told apart by their columns.
+    files: tyro.conf.Positional[tuple[Path, ...]]
+    # Folder to write.
+    output: Path
+    # Names of the columns in a generic log, as ours=theirs,…: user_id=visitorid,item_id=itemid.
+    columns: str = ""
+    # Names of the behaviours in the log, as theirs=ours,…: pageview=view,ordered=purchase.
+    behaviors: str = ""
+    cleaning: CleaningConfig = field(default_factory=CleaningConfig)
+
+
+@dataclass(frozen=True)
+class PrepareCommand:
+    """Split a log, fit filters, vocabularies and scalers on its training side, and write TFRecord shards."""
+
+    # A folder with user_behavior_data.csv and items.csv, or one written by `run.py import`.
+    data: Path = Path("data")
+    # Folder to write.
+    output: Path = Path("data/prepared/default")
+    cleaning: CleaningConfig = field(default_factory=CleaningConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    filters: FilterConfig = field(default_factory=FilterConfig)
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+
+
+@dataclass(frozen=True)
+class EvaluateCommand:
+    """Measure a finished run on its test side, beside simple rules, and write its report."""
+
+    # The run's folder; empty means the newest in data/runs.
+    run: str = ""
+    # Also write the figures as one small JSON file for the README's tables: <results>/<name>.json.
+    publish: str = ""
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+
+
+@dataclass(frozen=True)
+class ExportCommand:
+    """Publish a finished run as the next version of a SavedModel."""
+
+    # The run's folder; empty means the newest in data/runs.
+    run: str = ""
+    export: ExportConfig = field(default_factory=ExportConfig)
+
+
+@dataclass(frozen=True)
+class RecommendCommand:
+    """Ask the newest exported model what one user will do next; no history at all is a new user."""
+
+    # Item ids of the history, oldest first, separated by commas.
+    history: str = ""
+    # Behaviours of the history, one per item, separated by commas; empty means views.
+    behaviors: str = ""
+    # How many classes and items to answer.
+    k: int = 5
+    # The exported model's folder, with numeric versions inside.
+    model: Path = Path("saved_models/classifier")
+
+
+@dataclass(frozen=True)
+class BenchmarkCommand:
+    """Measure speed and memory beside a reference in the same run."""
+
+    # What to measure: "data" is reading, cleaning, preparing and feeding.
+    what: tyro.conf.Positional[Literal["data"]]
+    # Events in the simulated log that is measured.
+    events: int = 1_000_000
+    # Also write the figures as one small JSON file for the README's tables: <results>/<name>.json.
+    publish: str = ""
+
+
+@dataclass(frozen=True)
+class TablesCommand:
+    """Make the README's tables anew from the result files."""
+
+    # The page whose tables stand between markers.
+    readme: Path = Path("README.md")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb and return the exit code: 0, or 2 after one line that says what is wrong."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    verb = given[0] if given else "--help"
+    if verb not in _VERBS:
+        print(_usage(), file=sys.stdout if verb in ("-h", "--help") else sys.stderr)
+        return 0 if verb in ("-h", "--help") else 2
+    try:
+        _VERBS[verb](given[1:])
+    except InputError as error:
+        return _refuse(verb, str(error))
+    except KeyboardInterrupt:
+        return _refuse(verb, "stopped by Ctrl-C; nothing half-written is left behind")
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        full = " (nothing half-written is left behind)" if error.errno == errno.ENOSPC else ""
+        return _refuse(verb, f"{place}{error.strerror or error}{full}")
+    return 0
+
+
+def _refuse(verb: str, why: str) -> int:
+    print(f"run.py {verb}: {' '.join(why.split())}", file=sys.stderr)
+    return 2
+
+
+def _usage() -> str:
+    lines = [f"  {verb:<10} {(action.__doc__ or '').splitlines()[0]}" for verb, action in _VERBS.items()]
+    return "\n".join(
+        ["usage: python run.py VERB [options]", "", *lines, "", "`python run.py VERB --help` lists a verb's options."]
+    )
+
+
+def _parse(verb: str, kind: Callable[..., T], arguments: list[str], default: T | None = None) -> T:
+    options: dict[str, Any] = {} if default is None else {"default": default}
+    return tyro.cli(kind, args=arguments, prog=f"run.py {verb}", **options)
+
+
+def _take_option(arguments: list[str], name: str) -> tuple[list[str], str | None]:
+    """Take `--name VALUE` or `--name=VALUE` out of the arguments: it decides the defaults of all the others."""
+    rest, value = [], None
+    waiting = iter(arguments)
+    for argument in waiting:
+        if argument == f"--{name}":
+            value = next(waiting, None)
+            if value is None:
+                raise InputError(f"--{name} needs a value")
+        elif argument.startswith(f"--{name}="):
+            value = argument.partition("=")[2]
+        else:
+            rest.append(argument)
+    return rest, value
+
+
+def _train_config(arguments: list[str]) -> TrainConfig:
+    arguments, file = _take_option(arguments, "config")
+    arguments, name = _take_option(arguments, "preset")
+    if file is not None and name is not None:
+        raise InputError("--config and --preset exclude each other")
+    default = TrainConfig()
+    if name is not None:
+        if name not in ("default", "article", "quick"):
+            raise InputError(f"unknown preset {name!r}; known are default, article, quick")
+        default = preset(name)
+    if file is not None:
+        default = _read_config(Path(file))
+    return _parse("train", TrainConfig, arguments, default)
+
+
+def _read_config(path: Path) -> TrainConfig:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"no JSON ({error})", file=path) from error
+    if not isinstance(values, dict):
+        raise InputError("no JSON object", file=path)
+    return from_json(TrainConfig, values, path)
+
+
+def _simulate(arguments: list[str]) -> None:
+    """Simulate a shop: a raw log, an item table, and the truth about both."""
+    from recsys_tf.events.simulator import simulate, write_simulation
+
+    config = _parse("simulate", SimulateConfig, arguments)
+    simulation = simulate(config)
+    write_simulation(simulation, config.output)
+    print(f"{len(simulation.lines):,} rows in {config.output}/user_behavior_data.csv, the truth beside it")
+
+
+def _import(arguments: list[str]) -> None:
+    """Clean a raw log into the two tables, with a quality report and every rejected row."""
+    from recsys_tf.workflow import import_raw
+
+    command = _parse("import", ImportCommand, arguments)
+    import_raw(
+        command.format,
+        command.files,
+        _pairs("columns", command.columns),
+        _pairs("behaviors", command.behaviors),
+        command.cleaning,
+        command.output,
+    )
+
+
+def _pairs(option: str, text: str) -> dict[str, str]:
+    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+    for name, equals, value in pairs:
+        if not (name.strip() and equals and value.strip()):
+            raise InputError(f"--{option} wants name=name,…, not {text!r}")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _prepare(arguments: list[str]) -> None:
+    """Split, filter, fit and write sequences for training."""
+    from recsys_tf.workflow import prepare_data
+
+    command = _parse("prepare", PrepareCommand, arguments)
+    config = TrainConfig(
+        data=command.data,
+        cleaning=command.cleaning,
+        split=command.split,
+        filters=command.filters,
+        features=command.features,
+    )
+    prepare_data(config, command.output)
+
+
+def _train(arguments: list[str]) -> None:
+    """Clean, split, prepare, train, evaluate and export: from a raw log to a servable model."""
+    from recsys_tf.workflow import train
+
+    train(_train_config(arguments))
+
+
+def _evaluate(arguments: list[str]) -> None:
+    """Measure a run beside simple rules and write its report."""
+    from recsys_tf.workflow import evaluate
+
+    command = _parse("evaluate", EvaluateCommand, arguments)
+    evaluate(command.run, command.evaluate, command.publish)
+
+
+def _export(arguments: list[str]) -> None:
+    """Publish a run as the next version of a SavedModel."""
+    from recsys_tf.workflow import export
+
+    command = _parse("export", ExportCommand, arguments)
+    export(command.run, command.export)
+
+
+def _serve(arguments: list[str]) -> None:
+    """Serve exported models over TensorFlow Serving's REST paths."""
+    from recsys_tf.serving.model_server import serve
+
+    serve(_parse("serve", ServeConfig, arguments))
+
+
+def _recommend(arguments: list[str]) -> None:
+    """Answer for one history on the command line."""
+    from recsys_tf.workflow import print_recommendation
+
+    command = _parse("recommend", RecommendCommand, arguments)
+    if command.k < 1:
+        raise InputError(f"k is {command.k}; it must be at least 1")
+    print_recommendation(command.model, _listed(command.history), _listed(command.behaviors), command.k)
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _benchmark(arguments: list[str]) -> None:
+    """Measure speed and memory beside a reference."""
+    from recsys_tf.benchmarks.data import benchmark_data
+
+    command = _parse("benchmark", BenchmarkCommand, arguments)
+    benchmark_data(command.events, command.publish)
+
+
+def _tables(arguments: list[str]) -> None:
+    """Make the README's tables from the result files."""
+    from recsys_tf.results.tables import write_tables
+
+    write_tables(_parse("tables", TablesCommand, arguments).readme)
+
+
+_VERBS: dict[str, Callable[[list[str]], None]] = {
+    "simulate": _simulate,
+    "import": _import,
+    "prepare": _prepare,
+    "train": _train,
+    "evaluate": _evaluate,
+    "export": _export,
+    "serve": _serve,
+    "recommend": _recommend,
+    "benchmark": _benchmark,
+    "tables": _tables,
+}

@@ -1,0 +1,52 @@
+"""Publish a run's classifier as the next numeric version of a SavedModel, so that a server never sees half of one."""
+
+from pathlib import Path
+
+import tensorflow as tf
+
+from recsys_tf.config import ExportConfig
+from recsys_tf.errors import InputError
+from recsys_tf.evaluation.predictions import item_representations
+from recsys_tf.publishing import published_directory
+from recsys_tf.sequences.labels import class_names
+from recsys_tf.serving.signatures import ClassifierSignatures
+from recsys_tf.training.runs import Run, load_classifier
+
+MODEL_NAME = "classifier"
+
+
+def export_classifier(run: Run, config: ExportConfig) -> Path:
+    """Write <output>/classifier/<version>/ under a temporary name and rename it; return the folder.
+
+    Traced on the CPU whatever the machine has: an LSTM traced on a GPU does not load without one.
+    """
+    with tf.device("/CPU:0"):
+        signatures = classifier_signatures(run, config.max_k)
+        folder = config.output / MODEL_NAME
+        target = folder / str(1 + max(versions(folder), default=0))
+        with published_directory(target) as temporary:
+            tf.saved_model.save(signatures, str(temporary), signatures=signatures.signatures())
+    return target
+
+
+def classifier_signatures(run: Run, max_k: int) -> ClassifierSignatures:
+    """Put a run's model, features, classes and item vectors together."""
+    model, settings, space = load_classifier(run), run.config.classifier, run.data.space
+    vectors = item_representations(model, space, settings.inputs)
+    classes = class_names(space, settings.target)
+    return ClassifierSignatures(model, space, settings.inputs, classes, vectors, max_k)
+
+
+def versions(folder: Path) -> list[int]:
+    """List the numeric versions in a model's folder, smallest first; other names are none."""
+    if not folder.is_dir():
+        return []
+    return sorted(int(path.name) for path in folder.iterdir() if path.is_dir() and path.name.isdecimal())
+
+
+def newest_version(folder: Path) -> Path:
+    """Return the folder of the largest version. Raises InputError when there is none."""
+    found = versions(folder)
+    if not found:
+        raise InputError("no exported version here; `python run.py export` makes one", file=folder)
+    return folder / str(found[-1])

@@ -1,0 +1,193 @@
+"""What each verb does, step by step: the rooms in their order, with a line on screen for every step."""
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from recsys_tf.config import CleaningConfig, EvaluateConfig, ExportConfig, TrainConfig, to_json
+from recsys_tf.errors import InputError
+from recsys_tf.evaluation.evaluate import Evaluation, evaluate_run
+from recsys_tf.evaluation.report import format_interval, plain
+from recsys_tf.events.cleaning import CleanLog
+from recsys_tf.events.importers import import_log
+from recsys_tf.events.report import write_clean_log
+from recsys_tf.events.tables import read_clean_log
+from recsys_tf.progress import format_seconds
+from recsys_tf.publishing import published_directory
+from recsys_tf.results.files import publish_result
+from recsys_tf.sequences.dataset import open_prepared
+from recsys_tf.sequences.prepare import PrepareSettings, prepare
+from recsys_tf.serving.export import MODEL_NAME, export_classifier
+from recsys_tf.serving.recommend import recommend
+from recsys_tf.training.fit import fit_classifier
+from recsys_tf.training.runs import Run, open_run, run_directory, write_run
+
+RUNS = Path("data/runs")
+RAW_LOG, RAW_ITEMS = "user_behavior_data.csv", "items.csv"
+
+
+def import_raw(
+    layout: str,
+    files: Sequence[Path],
+    columns: Mapping[str, str],
+    behaviors: Mapping[str, str],
+    cleaning: CleaningConfig,
+    output: Path,
+) -> None:
+    """Clean a raw log and write it with its report (`run.py import`)."""
+    log = import_log(layout, files, columns=columns, behaviors=behaviors, config=cleaning)
+    with published_directory(output) as directory:
+        write_clean_log(log, directory)
+    _print_account(log)
+    print(f"written to {output}; the report is {output}/quality.html")
+    print(f"next: python run.py train --data {output}")
+
+
+def prepare_data(config: TrainConfig, output: Path) -> None:
+    """Clean what is raw, then split, fit and write shards (`run.py prepare`)."""
+    with published_directory(output) as directory:
+        prepared = _prepared(config, directory)
+        if prepared != directory / "prepared":
+            raise InputError("this is prepared already", file=config.data)
+    print(f"written to {output}")
+    print(f"next: python run.py train --data {output / 'prepared'}")
+
+
+def train(config: TrainConfig) -> Path:
+    """Go from a raw log to an exported model (`run.py train`); return the run's folder."""
+    started = time.monotonic()
+    target = run_directory(config)
+    with published_directory(target) as directory:
+        prepared = _prepared(config, directory)
+        print(f"training the classifier ({config.classifier.inputs} → {config.classifier.target})")
+        _, history = fit_classifier(open_prepared(prepared), config.classifier, config.fit, directory)
+        write_run(directory, config, prepared, history)
+        print("evaluating on the test side")
+        evaluation = evaluate_run(open_run(directory), config.evaluate, directory)
+    exported = export_classifier(open_run(target), config.export)
+    print(f"exported to {exported}")
+    print(f"report: {target}/report.html  ({format_seconds(time.monotonic() - started)} in all)")
+    _print_figures(evaluation)
+    print(f"next: python run.py serve --model {MODEL_NAME}={exported.parent}")
+    return target
+
+
+def evaluate(run: str, config: EvaluateConfig, publish: str) -> None:
+    """Measure a finished run again (`run.py evaluate`)."""
+    opened = open_run(_chosen(run))
+    evaluation = evaluate_run(opened, config, opened.directory)
+    _print_comparison(evaluation)
+    if publish:
+        print(f"published as {publish_result(publish, _result(opened, evaluation, config))}")
+    print(f"report: {evaluation.page}")
+    _print_figures(evaluation)
+
+
+def export(run: str, config: ExportConfig) -> None:
+    """Publish a finished run (`run.py export`)."""
+    exported = export_classifier(open_run(_chosen(run)), config)
+    print(f"exported to {exported}")
+    print(f"next: python run.py serve --model {MODEL_NAME}={exported.parent}")
+
+
+def print_recommendation(model: Path, items: list[str], behaviors: list[str], k: int) -> None:
+    """Answer for one history (`run.py recommend`)."""
+    answer = recommend(model, items, behaviors, k)
+    print("the next event, most likely first:")
+    for label, probability in answer.classes:
+        print(f"  {probability:6.1%}  {label}")
+    print("items most similar to this history (cosine):")
+    for item_id, title, score in answer.items:
+        print(f"  {score:6.3f}  {item_id}  {title}")
+
+
+def _prepared(config: TrainConfig, directory: Path) -> Path:
+    """Return the folder of a prepared data set, made in `directory` from whatever config.data holds."""
+    if (config.data / "dataset.json").is_file():
+        return config.data.resolve()
+    clean = config.data
+    if not (config.data / "events.parquet").is_file():
+        if not (config.data / RAW_LOG).is_file():
+            raise InputError(
+                f"neither a raw log ({RAW_LOG}), nor a folder of `run.py import`, nor of `run.py prepare`",
+                file=config.data,
+            )
+        clean = directory / "clean"
+        files = [path for path in (config.data / RAW_LOG, config.data / RAW_ITEMS) if path.is_file()]
+        print(f"cleaning {config.data / RAW_LOG}")
+        log = import_log("generic", files, columns={}, behaviors={}, config=config.cleaning)
+        clean.mkdir()
+        write_clean_log(log, clean)
+        _print_account(log)
+    events, items = read_clean_log(clean)
+    print("preparing sequences")
+    settings = PrepareSettings(config.split, config.filters, config.features)
+    facts = prepare(events, items, settings, directory / "prepared")
+    counts, left_out = facts["counts"], facts["left_out"]
+    print(
+        f"  {counts['training_events']:,} training, {counts['validation_events']:,} validation and "
+        f"{counts['test_events']:,} test events of {counts['users']:,} users; "
+        f"{left_out['bot_like_users']:,} bot-like users left out ({facts['split']['method']} split)"
+    )
+    return directory / "prepared"
+
+
+def _chosen(run: str) -> Path:
+    if run:
+        return Path(run)
+    finished = [path.parent for path in RUNS.glob("*/run.json")] if RUNS.is_dir() else []
+    if not finished:
+        raise InputError("no finished run here; `python run.py train` makes one", file=RUNS)
+    return max(finished, key=lambda path: (path / "run.json").stat().st_mtime)
+
+
+def _print_account(log: CleanLog) -> None:
+    account = log.account
+    print(f"  {account.read:,} rows read = {account.kept:,} kept + {account.rejected:,} rejected")
+
+
+def _print_comparison(evaluation: Evaluation) -> None:
+    print(f"{evaluation.queries:,} of {evaluation.possible:,} test events of {evaluation.users:,} users")
+    rows = evaluation.classifier.rows
+    columns = ["accuracy", "top5_accuracy", "macro_recall", "macro_f1", "weighted_f1"]
+    print(f"{'':<28}" + "".join(f"{column.replace('_', ' '):>23}" for column in columns))
+    for name in sorted(rows, key=lambda name: -rows[name]["accuracy"].mean):
+        cells = [format_interval(rows[name][column]) if column in rows[name] else "–" for column in columns]
+        print(f"{name:<28}" + "".join(f"{cell:>23}" for cell in cells))
+    share = evaluation.classifier.share_of_the_way
+    if share is not None:
+        print(f"{share:.0%} of the way from the best simple rule ({evaluation.classifier.best_rule}) to the ceiling")
+    recommenders = evaluation.recommenders
+    if recommenders:
+        metrics = list(next(iter(recommenders.values())).intervals)
+        chosen = [metric for metric in ("NDCG@10", "HR@10", "MRR@10") if metric in metrics] or metrics[:3]
+        print(f"{'':<28}" + "".join(f"{metric:>23}" for metric in chosen))
+        for name in sorted(recommenders, key=lambda name: -recommenders[name].intervals[chosen[0]].mean):
+            cells = [format_interval(recommenders[name].intervals[metric]) for metric in chosen]
+            print(f"{name:<28}" + "".join(f"{cell:>23}" for cell in cells))
+
+
+def _print_figures(evaluation: Evaluation) -> None:
+    row = evaluation.classifier.rows["classifier"]
+    print(f"Accuracy: {row['accuracy'].mean:.4f}")
+    print(f"Recall: {row['macro_recall'].mean:.4f}")
+
+
+def _result(run: Run, evaluation: Evaluation, config: EvaluateConfig) -> dict[str, object]:
+    """What a published result file holds besides the environment: settings, counts, figures."""
+    figures = evaluation.classifier
+    return {
+        "configuration": to_json(run.config),
+        "evaluation": to_json(config),
+        "seed": run.config.fit.seed,
+        "data": {key: run.data.facts[key] for key in ("counts", "left_out", "split")},
+        "trained_with": {key: run.facts[key] for key in ("command", "commit", "finished", "machine", "packages")},
+        "training_seconds": round(sum(run.facts["history"]["seconds"]), 1),
+        "queries": {"scored": evaluation.queries, "possible": evaluation.possible, "users": evaluation.users},
+        "classifier": plain(figures.rows),
+        "best_rule": figures.best_rule,
+        "gain_over_best_rule": plain(figures.gain),
+        "share_of_the_way": figures.share_of_the_way,
+        "recommenders": plain({name: dataclasses.asdict(row) for name, row in evaluation.recommenders.items()}),
+    }
