@@ -27,7 +27,10 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference:
-    """How much larger the first figure is than the second, and the two-sided p-value of "no difference"."""
+    """How much larger the first figure is than the second, and the two-sided p-value of "no difference".
+
+    The p-value is NaN where the interval is.
+    """
 
     interval: Interval
     p_value: float
@@ -58,8 +61,9 @@ def paired_difference(values_a: Floats, values_b: Floats, clusters: Ints, sample
     difference = (values_a - values_b)[:, None]
     means = _resampled_means(difference, clusters, samples, seed)[:, 0]
     far = min(np.count_nonzero(means <= 0), np.count_nonzero(means >= 0))
-    p_value = min(1.0, 2 * (far + 1) / (samples + 1))
-    return Difference(_interval(difference.mean(), means, np.unique(clusters).size), p_value)
+    users = np.unique(clusters).size
+    p_value = min(1.0, 2 * (far + 1) / (samples + 1)) if users > 1 else float("nan")
+    return Difference(_interval(difference.mean(), means, users), p_value)
 
 
 def class_average_intervals(
@@ -90,11 +94,10 @@ def class_average_intervals(
             for weights in _resamples(len(users), samples, seed, width)
         ]
     )
+    # Shifted by the bias, a resample can leave the range that an average of shares has.
+    centred = np.clip(resampled - resampled.mean(axis=0) + figure, 0.0, 1.0)
     names = ("macro_recall", "macro_f1", "weighted_f1")
-    return {
-        name: _interval(figure[i], resampled[:, i] - resampled[:, i].mean() + figure[i], len(users))
-        for i, name in enumerate(names)
-    }
+    return {name: _interval(figure[i], centred[:, i], len(users)) for i, name in enumerate(names)}
 
 
 def _resamples(users: int, samples: int, seed: int, width: int) -> Iterator[Floats]:

@@ -94,9 +94,10 @@ class MostFrequentClass:
         size = len(lengths), len(self.shares)
         count = np.bincount(row * size[1] + seen, minlength=size[0] * size[1]).reshape(size)
         latest = np.zeros(size)
-        np.maximum.at(latest, (row, seen), (position + 1) / (history.shape[1] + 1))
+        step = 1.0 / (lengths + 1.0)
+        np.maximum.at(latest, (row, seen), (position + 1) * step[row])
         # Recency stays below one count, and frequency in training below one step of recency.
-        return _normalised(count + latest + self.shares / (2 * history.shape[1] + 2))
+        return _normalised(count + latest + self.shares * step[:, None] / 2)
 
     def predict(self, history: Ints, lengths: Ints) -> Ints:
         """Return the class with the highest score: [queries] int64."""
