@@ -16,7 +16,7 @@ import pandera.errors
 from recsys_tf.config import CleaningConfig
 from recsys_tf.errors import InputError
 from recsys_tf.events.layouts import Layout
-from recsys_tf.events.reading import REJECT_COLUMNS, reject_rows
+from recsys_tf.events.raw_file import REJECT_COLUMNS, reject_rows
 from recsys_tf.events.schema import BEHAVIOR_ALIASES, BEHAVIORS, EVENT_COLUMNS, EVENTS, ITEMS
 from recsys_tf.events.timestamps import UNKNOWN, interpolate_missing, parse_timestamps
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from recsys_tf.errors import InputError
-from recsys_tf.events.reading import RawFile
+from recsys_tf.events.raw_file import RawFile
 from recsys_tf.events.schema import ITEM_COLUMNS
 from recsys_tf.events.timestamps import Unit
 

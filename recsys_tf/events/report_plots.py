@@ -31,9 +31,9 @@ def quality_plots(events: pd.DataFrame, reasons: Mapping[str, int]) -> dict[str,
 
 def behavior_plot(behavior: pd.Series) -> Plot:
     """Draw how often each behaviour occurs."""
-    counts = behavior.value_counts().reindex(list(BEHAVIORS), fill_value=0).astype(np.int64)
+    counts = behavior.value_counts().reindex(list(BEHAVIORS), fill_value=0)
     return Plot(
-        _bars("Behaviour mix", list(counts.index), counts.to_numpy(), "events", BLUE),
+        _bars("Behaviour mix", list(counts.index), np.asarray(counts, np.int64), "events", BLUE),
         "How often each behaviour occurs. A funnel narrows from views to purchases; a log that holds few or no "
         "purchases cannot teach a model what is bought.",
     )

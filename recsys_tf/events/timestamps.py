@@ -10,32 +10,30 @@ import pyarrow as pa
 Unit = Literal["auto", "s", "ms", "us"]
 
 UNKNOWN: Final = np.iinfo(np.int64).min  # missing or unreadable
+_SECONDS_BELOW: Final = 1e11  # as milliseconds this is 1973, as seconds the year 5138
 _PER_UNIT: Final = {"s": 1000.0, "ms": 1.0, "us": 0.001}
 
 
 def parse_timestamps(values: pd.Series, unit: Unit = "auto") -> npt.NDArray[np.int64]:
     """Read numbers since 1970 or ISO 8601 text (UTC where no zone is given): int64 ms [rows], UNKNOWN where unreadable.
 
-    unit: of plain numbers; "auto" tells it by the size of their median.
+    unit: of plain numbers; "auto" tells each one's by its size.
     """
     if isinstance(values.dtype, pd.CategoricalDtype):
         distinct = parse_timestamps(pd.Series(values.cat.categories), unit)
         return distinct[values.cat.codes.to_numpy()] if len(distinct) else np.zeros(0, np.int64)
     whole = _whole_numbers(values)
     if whole is not None:
-        scale = _PER_UNIT[_unit_of(whole) if unit == "auto" else unit]
-        return whole if scale == 1.0 else np.rint(whole * scale).astype(np.int64)
+        return whole if _are_milliseconds(whole, unit) else np.rint(whole * _scale(whole, unit)).astype(np.int64)
     text = values.str.strip()
     number = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
     number[~np.isfinite(number)] = np.nan
     parsed = np.full(len(text), UNKNOWN)
     is_number = ~np.isnan(number)
-    if is_number.any():
-        scale = _PER_UNIT[_unit_of(number[is_number]) if unit == "auto" else unit]
-        scaled = np.rint(number * scale)
-        # Beyond the year 5000 or so there is nothing to be told apart; int64 must not overflow.
-        usable = is_number & (np.abs(np.where(is_number, scaled, 0)) < 1e14)
-        parsed[usable] = scaled[usable].astype(np.int64)
+    scaled = np.rint(np.where(is_number, number, 0.0) * _scale(number, unit))
+    # Beyond the year 5000 or so there is nothing to be told apart; int64 must not overflow.
+    usable = is_number & (np.abs(scaled) < _SECONDS_BELOW * 1000)
+    parsed[usable] = scaled[usable].astype(np.int64)
     rest = ~is_number & (text != "").to_numpy()
     if rest.any():
         moments = pd.to_datetime(text[rest], format="ISO8601", errors="coerce", utc=True)
@@ -49,14 +47,18 @@ def _whole_numbers(values: pd.Series) -> npt.NDArray[np.int64] | None:
         numbers: npt.NDArray[np.int64] = pa.array(values, pa.large_string()).cast(pa.int64()).to_numpy()
     except pa.ArrowInvalid:
         return None
-    return numbers if len(numbers) and np.abs(numbers).max() < 1e14 else None
+    return numbers if len(numbers) and np.abs(numbers).max() < _SECONDS_BELOW * 1000 else None
 
 
-def _unit_of(numbers: npt.NDArray[np.float64] | npt.NDArray[np.int64]) -> Literal["s", "ms", "us"]:
-    typical = float(np.median(np.abs(numbers)))
-    if typical < 1e11:  # 1e11 ms is 1973, 1e11 s is the year 5138
-        return "s"
-    return "ms" if typical < 1e14 else "us"
+def _are_milliseconds(numbers: npt.NDArray[np.int64], unit: Unit) -> bool:
+    return unit == "ms" or (unit == "auto" and np.abs(numbers).min() >= _SECONDS_BELOW)
+
+
+def _scale(numbers: npt.NDArray[np.float64] | npt.NDArray[np.int64], unit: Unit) -> npt.NDArray[np.float64] | float:
+    if unit != "auto":
+        return _PER_UNIT[unit]
+    size = np.abs(numbers)
+    return np.where(size < _SECONDS_BELOW, 1000.0, np.where(size < _SECONDS_BELOW * 1000, 1.0, 0.001))
 
 
 def interpolate_missing(
