@@ -120,13 +120,13 @@ class ClassifierConfig:
     # "events" embeds every feature of an event, "token" one integer per event (5.2), "numeric" feeds numbers (4.3).
     inputs: Inputs = "events"
     # Width of an event's embedding (the listing's embedding_size).
-    embedding_size: int = 64
+    embedding_size: int = 128
     # Width of each LSTM layer, first to last (section 5.5 says to tune both number and width).
     lstm_units: tuple[int, ...] = (128, 64)
     # Share of the inputs of each layer that is dropped in training; the listing has none.
-    dropout: float = 0.2
+    dropout: float = 0.4
     # Share of the events whose item is hidden in training, so that rare and new items lean on their other features.
-    item_dropout: float = 0.2
+    item_dropout: float = 0.8
     # "will_purchase": a purchase among this many next events counts.
     purchase_horizon: int = 10
 
@@ -138,9 +138,9 @@ class FitConfig:
     # Passes over the training data at most.
     epochs: int = 40
     # Sequences per step.
-    batch_size: int = 32
+    batch_size: int = 16
     # Adam's learning rate after the warm-up.
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     # Share of the steps over which the learning rate rises from 0 to its full value.
     warmup_share: float = 0.05
     # Let the learning rate fall along a cosine after the warm-up; without it the rate is constant, as in the listing.

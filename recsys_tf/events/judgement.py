@@ -1,0 +1,63 @@
+"""Rows and the reasons they are rejected for; the account says that none got lost."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from recsys_tf.events.raw_file import REJECT_COLUMNS, reject_rows
+from recsys_tf.events.text_columns import Bools, Ints
+
+
+@dataclass(frozen=True)
+class Account:
+    """What became of the rows: read = kept + rejected, the latter by reason."""
+
+    read: int
+    kept: int
+    reasons: dict[str, int]
+
+    @property
+    def rejected(self) -> int:
+        """Rows that are not kept."""
+        return sum(self.reasons.values())
+
+
+class Judgement:
+    """The reason, if any, for which each event is rejected; the first one stays."""
+
+    def __init__(self, events: int) -> None:
+        self.rejected = np.zeros(events, bool)
+        self.tables: list[tuple[Ints, str, Any, str]] = []
+
+    def reject(self, rows: Bools, column: str, values: Any, reason: str) -> None:
+        """Reject the events of a mask that still stand; values gives the text to show for chosen rows."""
+        chosen = np.flatnonzero(rows & ~self.rejected)
+        if len(chosen):
+            self.rejected[chosen] = True
+            self.tables.append((chosen, column, values(chosen), reason))
+
+
+def judged_table(raw: pd.DataFrame, judged: Judgement) -> pd.DataFrame:
+    """Write down every rejected row of a table that has `file` and `line`, with the columns of REJECT_COLUMNS."""
+    parts = [reject_rows("", [], "", "", "")]
+    for rows, column, values, reason in judged.tables:
+        part = reject_rows("", raw["line"].to_numpy()[rows], column, values, reason)
+        parts.append(part.assign(file=raw["file"].iloc[rows].astype("str").to_numpy()))
+    return pd.concat(parts, ignore_index=True)[list(REJECT_COLUMNS)]
+
+
+def shown(raw: pd.DataFrame, name: str) -> Any:
+    """Return a function that gives the raw text of chosen rows, "" where the log has no such column."""
+
+    def values(rows: Ints) -> Any:
+        return raw[name].iloc[rows].astype("str").to_numpy() if name in raw else ""
+
+    return values
+
+
+def balance(account: Account) -> None:
+    """Raise AssertionError unless read = kept + rejected."""
+    if account.read != account.kept + account.rejected:
+        raise AssertionError(f"rows got lost: {account}")
