@@ -1,10 +1,10 @@
-"""What goes wrong while serving: a gRPC status code and a message, and the HTTP status that each code becomes."""
+"""The error codes of TensorFlow and what each becomes in HTTP."""
 
 from enum import IntEnum
 
 
 class Code(IntEnum):
-    """The canonical status codes, numbered as gRPC and TensorFlow number them."""
+    """The canonical codes, with the numbers that TensorFlow's own errors carry."""
 
     OK = 0
     CANCELLED = 1
@@ -25,8 +25,29 @@ class Code(IntEnum):
     UNAUTHENTICATED = 16
 
 
+HTTP_STATUS: dict[Code, int] = {
+    Code.OK: 200,
+    Code.CANCELLED: 499,
+    Code.UNKNOWN: 500,
+    Code.INVALID_ARGUMENT: 400,
+    Code.DEADLINE_EXCEEDED: 504,
+    Code.NOT_FOUND: 404,
+    Code.ALREADY_EXISTS: 409,
+    Code.PERMISSION_DENIED: 403,
+    Code.RESOURCE_EXHAUSTED: 429,
+    Code.FAILED_PRECONDITION: 400,
+    Code.ABORTED: 409,
+    Code.OUT_OF_RANGE: 400,
+    Code.UNIMPLEMENTED: 501,
+    Code.INTERNAL: 500,
+    Code.UNAVAILABLE: 503,
+    Code.DATA_LOSS: 500,
+    Code.UNAUTHENTICATED: 401,
+}
+
+
 class ServingError(Exception):
-    """A request or a model that cannot be served; the message is what the client reads."""
+    """An answer that is an error: a code and the message that the client reads."""
 
     def __init__(self, code: Code, message: str) -> None:
         super().__init__(message)
@@ -34,34 +55,5 @@ class ServingError(Exception):
 
 
 def invalid(message: str) -> ServingError:
-    """Return the error of a request that is wrong in itself (HTTP 400)."""
+    """Return the error for a request that the client must change (400)."""
     return ServingError(Code.INVALID_ARGUMENT, message)
-
-
-def http_status(code: Code) -> int:
-    """Return the HTTP status of a status code."""
-    match code:
-        case Code.OK:
-            return 200
-        case Code.INVALID_ARGUMENT | Code.FAILED_PRECONDITION | Code.OUT_OF_RANGE:
-            return 400
-        case Code.UNAUTHENTICATED:
-            return 401
-        case Code.PERMISSION_DENIED:
-            return 403
-        case Code.NOT_FOUND:
-            return 404
-        case Code.ALREADY_EXISTS | Code.ABORTED:
-            return 409
-        case Code.RESOURCE_EXHAUSTED:
-            return 429
-        case Code.CANCELLED:
-            return 499
-        case Code.UNIMPLEMENTED:
-            return 501
-        case Code.UNAVAILABLE:
-            return 503
-        case Code.DEADLINE_EXCEEDED:
-            return 504
-        case Code.UNKNOWN | Code.INTERNAL | Code.DATA_LOSS:
-            return 500

@@ -131,7 +131,8 @@ def read_tensor(value: Any, dtype: str) -> Array:
 
 def _flatten(value: Any) -> tuple[list[Any], tuple[int, ...]]:
     """Undo the nesting, one level at a time for all branches together: no recursion, and ragged lists stand out."""
-    flat, shape = [value], []
+    flat: list[Any] = [value]
+    shape: list[int] = []
     while flat and list in (types := set(map(type, flat))):
         if len(types) > 1:
             odd = next(one for one in flat if type(one) is not list)

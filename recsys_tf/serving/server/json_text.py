@@ -1,93 +1,135 @@
-"""JSON text as TensorFlow Serving reads and writes it, where that differs from the standard module's habits.
+"""JSON as TensorFlow Serving reads it: bare NaN, text after the document, first of duplicate keys, any depth."""
 
-Reading: a byte-order mark is skipped, text after the document is ignored, the first of duplicate keys wins, NaN and
-Infinity are bare words, a number beyond float64 is an error, and nesting may be of any depth. Bytes that are no UTF-8
-pass through strings unharmed, as surrogate escapes in between.
-"""
-
+import itertools
 import json
+import math
 import re
-from collections.abc import Callable
 from typing import Any
 
 from recsys_tf.serving.server.errors import ServingError, invalid
-from recsys_tf.serving.server.json_nesting import parse_nested
 
-_BLANK = " \t\n\r"
-# Only an exponent of three digits or a very long row of digits can leave float64: others keep the fast path.
-_MAY_OVERFLOW = re.compile(rb"[eE]\+?[0-9]{3}|[0-9]{200}")
-_MAY_BE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_SPACE = re.compile(r"[ \t\n\r]*")
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+# A pair of surrogates, a surrogate on its own (the group), or any other escape.
+_ESCAPE = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\(u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.DOTALL
+)
+# More characters than any 64-bit integer has.
+_LONG_INTEGER = 20
 
 
-def parse_json(body: bytes) -> Any:
-    """Read the JSON document at the start of `body`. Raises ServingError (INVALID_ARGUMENT) when there is none."""
-    text = body.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape").lstrip(_BLANK)
-    if not text:
-        raise invalid("JSON Parse error: The document is empty")
-    decoder = _CAREFUL if _MAY_OVERFLOW.search(body) else _FAST
+def parse_object(body: bytes) -> dict[str, Any]:
+    """Parse a request body that must be one JSON object.
+
+    Bytes that are not UTF-8 come out as lone surrogates ("surrogateescape"), so that strings pass through unchanged.
+    Raises ServingError (INVALID_ARGUMENT) when the body is no JSON or no object.
+    """
+    text = body.removeprefix(_BYTE_ORDER_MARK).decode("utf-8", "surrogateescape")
+    start = _after_space(text, 0)
+    if start == len(text):
+        raise _parse_error("The document is empty")
     try:
-        value, end = decoder.raw_decode(text)
-    except RecursionError:
-        value, end = _parse_deep(text, decoder)
-    except ValueError as error:
-        raise _parse_error(error) from error
-    if _MAY_BE_SURROGATE.search(body):
-        _refuse_lone_surrogates(text[:end])
+        value, end = _parse(text, start)
+    except json.JSONDecodeError as error:
+        raise _parse_error(f"{error.msg} at offset: {error.pos}") from error
+    if _SURROGATE_ESCAPE.search(text, 0, end) and any(escape[1] for escape in _ESCAPE.finditer(text, 0, end)):
+        raise _parse_error("The surrogate pair in string is invalid")
+    if not isinstance(value, dict):
+        raise invalid(f"JSON Value: {excerpt(value)} Is not object")
     return value
 
 
-def _parse_deep(text: str, decoder: json.JSONDecoder) -> tuple[Any, int]:
+def excerpt(value: Any, limit: int = 200) -> str:
+    """Write at most about `limit` characters of a parsed value, for a message."""
+    chunks = itertools.accumulate(json.JSONEncoder().iterencode(value), lambda text, chunk: text + chunk[:limit])
+    text = next((text for text in chunks if len(text) > limit), None)
+    return f"{text[:limit]}…" if text is not None else json.dumps(value)
+
+
+def _parse_error(message: str) -> ServingError:
+    return invalid(f"JSON Parse error: {message}")
+
+
+def _first_of_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    return members if len(members) == len(pairs) else dict(reversed(pairs))
+
+
+def _real(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise _parse_error("Number too big to be stored in double")
+    return value
+
+
+def _whole(text: str) -> int | float:
+    return int(text) if len(text) <= _LONG_INTEGER else _real(text)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_first_of_duplicates, parse_float=_real, parse_int=_whole)
+
+
+def _parse(text: str, start: int) -> tuple[Any, int]:
     try:
-        return parse_nested(text, decoder, _first_wins)
-    except ValueError as error:
-        raise _parse_error(error) from error
+        return _DECODER.raw_decode(text, start)
+    except RecursionError:
+        return _parse_deep(text, start)
 
 
-def _parse_error(error: ValueError) -> ServingError:
-    if isinstance(error, json.JSONDecodeError):
-        return invalid(f"JSON Parse error: {error.msg} at offset: {error.pos}")
-    return invalid(f"JSON Parse error: {error}")
+def _after_space(text: str, position: int) -> int:
+    space = _SPACE.match(text, position)
+    return space.end() if space else position
 
 
-def _first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    return found if len(found) == len(pairs) else dict(reversed(pairs))
+def _parse_deep(text: str, position: int) -> tuple[Any, int]:
+    """Parse a document of any depth, with a stack of our own in place of Python's."""
+    document: list[Any] = []
+    open_containers: list[list[Any] | dict[str, Any]] = [document]
+    key = ""
+    while True:
+        position = _after_space(text, position)
+        opener = text[position : position + 1]
+        value: Any
+        if opener in ("[", "{"):
+            value, position = ([] if opener == "[" else {}), _after_space(text, position + 1)
+        else:
+            value, position = _DECODER.raw_decode(text, position)
+        parent = open_containers[-1]
+        if isinstance(parent, list):
+            parent.append(value)
+        else:
+            parent.setdefault(key, value)
+        if opener in ("[", "{"):
+            open_containers.append(value)
+            if text[position : position + 1] != ("]" if opener == "[" else "}"):
+                if opener == "{":
+                    key, position = _parse_key(text, position)
+                continue
+        while True:
+            container = open_containers[-1]
+            if container is document:
+                return document[0], position
+            position = _after_space(text, position)
+            follower = text[position : position + 1]
+            if follower == ("]" if isinstance(container, list) else "}"):
+                open_containers.pop()
+                position += 1
+                continue
+            if follower != ",":
+                raise json.JSONDecodeError("Expecting ',' delimiter", text, position)
+            position += 1
+            if isinstance(container, dict):
+                key, position = _parse_key(text, position)
+            break
 
 
-def _finite(parse: Callable[[str], int | float]) -> Callable[[str], int | float]:
-    def parse_number(text: str) -> int | float:
-        number = float(text)
-        if number in (float("inf"), float("-inf")):
-            raise ValueError("Number too big to be stored in double")
-        # An integer beyond 64 bits is a double to TensorFlow Serving's parser.
-        return parse(text) if abs(number) < 2.0**65 else number
-
-    return parse_number
-
-
-_FAST = json.JSONDecoder(object_pairs_hook=_first_wins)
-_CAREFUL = json.JSONDecoder(object_pairs_hook=_first_wins, parse_float=_finite(float), parse_int=_finite(int))
-
-
-def _refuse_lone_surrogates(text: str) -> None:
-    """Raise for half a surrogate pair: it stands for no character and has no UTF-8."""
-    high_end = -1
-    for escape in _ESCAPE.finditer(text):
-        unit = int(escape[1], 16) if escape[1] else 0
-        low = 0xDC00 <= unit <= 0xDFFF
-        if low != (high_end == escape.start()) or (high_end >= 0 and not low):
-            raise invalid(f"JSON Parse error: The surrogate pair in string is invalid. at offset: {escape.start()}")
-        high_end = escape.end() if 0xD800 <= unit <= 0xDBFF else -1
-    if high_end >= 0:
-        raise invalid(f"JSON Parse error: The surrogate pair in string is invalid. at offset: {high_end}")
-
-
-def write_string(text: bytes) -> str:
-    """Quote a string for JSON; bytes that are no UTF-8 stay in it as surrogate escapes."""
-    return json.encoder.encode_basestring(text.decode("utf-8", "surrogateescape"))
-
-
-def to_bytes(text: str) -> bytes:
-    """Encode text that `parse_json` or `write_string` made, its surrogate escapes as the bytes that they were."""
-    return text.encode("utf-8", "surrogateescape")
+def _parse_key(text: str, position: int) -> tuple[str, int]:
+    position = _after_space(text, position)
+    if text[position : position + 1] != '"':
+        raise json.JSONDecodeError("Expecting property name enclosed in double quotes", text, position)
+    key, position = _DECODER.raw_decode(text, position)
+    position = _after_space(text, position)
+    if text[position : position + 1] != ":":
+        raise json.JSONDecodeError("Expecting ':' delimiter", text, position)
+    return key, position + 1

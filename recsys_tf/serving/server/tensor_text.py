@@ -53,11 +53,12 @@ def _batch_size(outputs: dict[str, Array]) -> int:
     scalar = next((name for name, array in outputs.items() if array.ndim == 0), None)
     if scalar is not None:
         raise invalid(f"Tensor name: {scalar} has no shape information ")
-    first, *others = ((name, array.shape[0]) for name, array in outputs.items())
-    for name, size in others:
-        if size != first[1]:
-            raise invalid(f"Tensor name: {name} has inconsistent batch size: {size} expecting: {first[1]}")
-    return first[1]
+    sizes: dict[str, int] = {name: array.shape[0] for name, array in outputs.items()}
+    batch = next(iter(sizes.values()))
+    for name, size in sizes.items():
+        if size != batch:
+            raise invalid(f"Tensor name: {name} has inconsistent batch size: {size} expecting: {batch}")
+    return batch
 
 
 def _rows(name: str, array: Array, level: int) -> list[str]:
@@ -72,11 +73,8 @@ def _column_form(outputs: dict[str, Array]) -> str:
     if len(outputs) == 1:
         name, array = next(iter(outputs.items()))
         return _document("outputs", _spread(name, array, 1))
-    items = [
-        f"{_indent(2)}{json.dumps(name, ensure_ascii=False)}: {_spread(name, array, 2)}"
-        for name, array in outputs.items()
-    ]
-    return _document("outputs", "{\n" + ",\n".join(items) + f"\n{_indent(1)}}}")
+    keys = [json.dumps(name, ensure_ascii=False) for name in outputs]
+    return _document("outputs", _object(keys, [_spread(name, array, 2) for name, array in outputs.items()], 1))
 
 
 def _spread(name: str, array: Array, level: int) -> str:
@@ -97,6 +95,11 @@ def _listed(texts: Sequence[str], level: int) -> str:
         return "[]"
     inner = _indent(level + 1)
     return "[\n" + ",\n".join(f"{inner}{text}" for text in texts) + f"\n{_indent(level)}]"
+
+
+def _object(keys: Sequence[str], texts: Sequence[str], level: int) -> str:
+    pairs = ",\n".join(f"{_indent(level + 1)}{key}: {text}" for key, text in zip(keys, texts, strict=True))
+    return f"{{\n{pairs}\n{_indent(level)}}}"
 
 
 def _closed(texts: str, level: int) -> str:
