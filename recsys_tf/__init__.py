@@ -9,4 +9,5 @@ __version__ = "0.1.0"
 if "tensorflow" in sys.modules and os.environ.get("TF_USE_LEGACY_KERAS") != "1":
     raise ImportError("import recsys_tf before tensorflow, or set TF_USE_LEGACY_KERAS=1: tf.keras must be Keras 2")
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# On a machine without a GPU, TensorFlow reports at start-up, as an error, that it found none.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -61,4 +61,5 @@ class EventClasses(tf.Module):  # type: ignore[misc]
         bought = tf.gather(before, tf.maximum(until, here)) > tf.gather(before, here)
         # Without a purchase the answer is known only when the whole horizon lies on this side of the split.
         complete = here + self._horizon <= side_end
-        return tf.where(bought, tf.ones_like(here), tf.where(complete, 0, tf.constant(NO_CLASS, tf.int64)))
+        one = tf.ones_like(here)
+        return tf.where(bought, one, tf.where(complete, 0 * one, NO_CLASS * one))

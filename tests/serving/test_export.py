@@ -1,0 +1,202 @@
+"""An exported model answers in a process without our package, Keras 2 and TFRS, as the training code would."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from recsys_tf.config import ExportConfig, TrainConfig
+from recsys_tf.errors import InputError
+from recsys_tf.evaluation.predictions import predict
+from recsys_tf.evaluation.queries import Queries, read_queries
+from recsys_tf.publishing import published_directory
+from recsys_tf.sequences.dataset import open_prepared
+from recsys_tf.sequences.labels import class_names
+from recsys_tf.serving.export import export_classifier, newest_version, versions
+from recsys_tf.serving.recommend import recommend
+from recsys_tf.training.fit import fit_classifier
+from recsys_tf.training.runs import Run, load_classifier, open_run, write_run
+
+ALONE = """
+import json, sys
+import tensorflow as tf
+model = tf.saved_model.load(sys.argv[1])
+asked = json.loads(sys.stdin.read())
+answers = {}
+for name, inputs in asked.items():
+    signature = model.signatures[name]
+    kinds = {key: spec.dtype for key, spec in signature.structured_input_signature[1].items()}
+    out = signature(**{key: tf.constant(value, kinds[key]) for key, value in inputs.items()})
+    answers[name] = {
+        key: [[v.decode() if isinstance(v, bytes) else v for v in row] for row in value.numpy().tolist()]
+        for key, value in out.items()
+    }
+assert not any(m.split(".")[0] in ("recsys_tf", "tf_keras", "tensorflow_recommenders") for m in sys.modules)
+print("ANSWERS", json.dumps(answers))
+"""
+
+
+@pytest.fixture(scope="module")
+def run(prepared: Any, raw_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A classifier trained for one epoch."""
+    import dataclasses
+
+    from recsys_tf.config import preset
+
+    folder = tmp_path_factory.mktemp("run")
+    quick = preset("quick")
+    config = dataclasses.replace(
+        quick,
+        data=raw_folder,
+        fit=dataclasses.replace(quick.fit, epochs=1),
+        classifier=dataclasses.replace(quick.classifier, embedding_size=16, lstm_units=(16, 8)),
+    )
+    _, history = fit_classifier(open_prepared(prepared.directory), config.classifier, config.fit, folder)
+    write_run(folder, config, prepared.directory, history)
+    return open_run(folder)
+
+
+@pytest.fixture(scope="module")
+def exported(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its SavedModel."""
+    return export_classifier(run, ExportConfig(output=tmp_path_factory.mktemp("saved")))
+
+
+def ask(exported: Path, asked: dict[str, Any]) -> dict[str, Any]:
+    environment = {key: value for key, value in os.environ.items() if key != "TF_USE_LEGACY_KERAS"}
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, str(exported)],
+        input=json.dumps(asked), capture_output=True, text=True, cwd=exported, env=environment, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    line = next(line for line in done.stdout.splitlines() if line.startswith("ANSWERS "))
+    answers: dict[str, Any] = json.loads(line.removeprefix("ANSWERS "))
+    return answers
+
+
+def raw_histories(run: Run, queries: Queries) -> dict[str, list[list[Any]]]:
+    """Write histories of ids back as the text that a client would send, shorter ones padded with ""."""
+    space = run.data.space
+    items = ["", "", "an item nobody knows", *space.catalogue.item_ids]
+    behaviors = ["", "", "?", *space.behaviors.tokens]
+    devices = ["", "", "?", *space.devices.tokens]
+    words = ["", "", "qqqq", *space.word_vocabulary.tokens]
+    ids = {name: values[:, 1:] for name, values in queries.ids.items()}
+    return {
+        "item_id": [[items[i] for i in row] for row in ids["row"]],
+        "behavior": [[behaviors[i] for i in row] for row in ids["behavior"]],
+        "device": [[devices[i] for i in row] for row in ids["device"]],
+        "query": [[" ".join(words[w] for w in event if w) for event in row] for row in ids["words"]],
+        "timestamp": ids["timestamp"].tolist(),
+    }
+
+
+def test_a_process_without_our_package_gives_the_training_codes_answers(run: Run, exported: Path) -> None:
+    queries = read_queries(run.data, "next_category", 5, 40, 0)
+    history = raw_histories(run, queries)
+    k = 5
+    asked = {
+        "next_class_full": {**history, "k": [k] * len(queries)},
+        "serving_default": {
+            "item_id": [[], []], "behavior": [[], []], "k": [2, 3],
+        },
+        "recommend": {"item_id": history["item_id"], "behavior": history["behavior"], "k": [k] * len(queries)},
+    }  # fmt: skip
+    answers = ask(exported, asked)
+    names = class_names(run.data.space, "next_category")
+    expected = predict(load_classifier(run), run.data.space, "events", queries).probabilities
+    order = np.argsort(-expected, axis=1, kind="stable")[:, :k]
+    got = answers["next_class_full"]
+    assert np.array(got["probability"]) == pytest.approx(np.take_along_axis(expected, order, 1), abs=1e-5)
+    differing = [row for row, labels in enumerate(got["label"]) if labels != [names[index] for index in order[row]]]
+    # Only classes with equal probabilities may change places.
+    for row in differing:
+        by_name = {names[index]: expected[row, index] for index in range(len(names))}
+        assert [by_name[label] for label in got["label"][row]] == pytest.approx(expected[row, order[row]], abs=1e-5)
+    assert answers["serving_default"]["label"][0][2] == ""
+    assert all(answers["serving_default"]["label"][1])
+    catalogue = set(run.data.space.catalogue.item_ids)
+    assert {item for row in answers["recommend"]["item_id"] for item in row} <= catalogue
+    assert all(len(set(row)) == k for row in answers["recommend"]["item_id"])
+    scores = np.array(answers["recommend"]["score"])
+    assert (np.diff(scores, axis=1) <= 1e-6).all()
+    assert (np.abs(scores) <= 1 + 1e-5).all()
+
+
+def test_padding_may_stand_anywhere_and_old_events_fall_off(run: Run, exported: Path) -> None:
+    loaded = tf.saved_model.load(str(exported))
+    signature = loaded.signatures["serving_default"]
+    items = list(run.data.space.catalogue.item_ids[:20])
+
+    def probabilities(item_id: list[str]) -> Any:
+        behavior = ["view" if item else "" for item in item_id]
+        answer = signature(
+            item_id=tf.constant([item_id]), behavior=tf.constant([behavior]), k=tf.constant([5], tf.int32)
+        )
+        return answer["probability"].numpy()
+
+    plain = probabilities(items[:3])
+    assert probabilities([*items[:3], "", ""]) == pytest.approx(plain, abs=1e-6)
+    assert probabilities(["", items[0], "", *items[1:3]]) == pytest.approx(plain, abs=1e-6)
+    newest = items[-run.data.space.max_length :]
+    assert probabilities(items) == pytest.approx(probabilities(newest), abs=1e-6)
+    guessed = signature(
+        item_id=tf.constant([items[:3]]), behavior=tf.constant([[""] * 3]), k=tf.constant([5], tf.int32)
+    )
+    assert guessed["probability"].numpy() == pytest.approx(plain, abs=1e-6)
+
+
+def test_every_op_is_tensorflows_own_and_no_user_is_inside(run: Run, exported: Path) -> None:
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    message = saved_model_pb2.SavedModel.FromString((exported / "saved_model.pb").read_bytes())
+    graph = message.meta_graphs[0].graph_def
+    ops = {node.op for node in graph.node} | {
+        node.op for function in graph.library.function for node in function.node_def
+    }
+    foreign = [
+        op for op in ops if not hasattr(tf.raw_ops, op) and op not in {f.signature.name for f in graph.library.function}
+    ]
+    assert not foreign
+    files = b"".join(path.read_bytes() for path in exported.rglob("*") if path.is_file())
+    users = set(read_queries(run.data, "next_category", 5, 0, 0).user)
+    assert users
+    assert not any(user.encode() in files for user in users)
+
+
+def test_versions_count_up_and_other_names_are_none(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "classifier"
+    with pytest.raises(InputError, match="no exported version"):
+        newest_version(folder)
+    (folder / "7").mkdir(parents=True)
+    (folder / "latest").mkdir()
+    (folder / ".8.partial").mkdir()
+    assert versions(folder) == [7]
+    exported = export_classifier(run, ExportConfig(output=tmp_path))
+    assert exported == newest_version(folder) == folder / "8"
+    assert sorted(path.name for path in folder.iterdir()) == [".8.partial", "7", "8", "latest"]
+
+
+def test_nothing_is_published_when_writing_fails(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="full"), published_directory(tmp_path / "classifier" / "1") as folder:
+        (folder / "saved_model.pb").write_bytes(b"half")
+        raise OSError("disk full")
+    assert list((tmp_path / "classifier").iterdir()) == []
+
+
+def test_recommend_on_the_command_line(exported: Path, run: Run, tiny: TrainConfig) -> None:
+    items = list(run.data.space.catalogue.item_ids[:2])
+    answer = recommend(exported.parent, items, ["view", "cart"], 4)
+    assert len(answer.classes) == len(answer.items) == 4
+    assert [p for _, p in answer.classes] == sorted((p for _, p in answer.classes), reverse=True)
+    assert recommend(exported.parent, [], [], 3).classes
+    with pytest.raises(InputError, match="one behaviour per item"):
+        recommend(exported.parent, items, ["view"], 4)
+    with pytest.raises(InputError, match="unknown behaviour 'stare'"):
+        recommend(exported.parent, items, ["view", "stare"], 4)
