@@ -101,6 +101,5 @@ def _place(values: Ints, shown: Ints) -> Ints:
     """Return the position of each value in `shown`, or len(shown) when it is not there."""
     order = np.argsort(shown)
     place: Ints = np.append(order, len(shown))[np.searchsorted(shown[order], values)]
-    # A value beyond the largest one shown has its place already; the 0 appended here is never compared for it.
-    found = (place < len(shown)) & (np.append(shown, 0)[place] == values)
-    return np.where(found, place, len(shown))
+    # A value beyond the largest one shown has the last place already, whatever the appended 0 says.
+    return np.where(np.append(shown, 0)[place] == values, place, len(shown))

@@ -1,37 +1,16 @@
-"""The report's pictures: each says in its caption what to see in it.
-
-Colours are Okabe & Ito's (2008), told apart by readers with any kind of colour vision; no plot needs colour alone.
-"""
+"""The evaluation report's pictures: each says in its caption what to see in it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
+from recsys_tf.drawing import BLUE, INK, LINE, MUTED, SKY, VERMILION, canvas, style
+from recsys_tf.drawing import Plot as Plot
 from recsys_tf.evaluation.bootstrap import Interval
 from recsys_tf.evaluation.classification_metrics import Confusion, Reliability
-from recsys_tf.publishing import published_file
-
-BLUE, ORANGE, GREEN, VERMILION, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9"
-INK, MUTED, LINE = "#1F2933", "#616E7C", "#D9DEE3"
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A drawn figure and the sentence to print under it."""
-
-    figure: Figure
-    caption: str
-
-    def save(self, path: Path) -> None:
-        """Write the figure as a PNG, whole or not at all; the same figure gives the same bytes."""
-        with published_file(path) as partial:
-            self.figure.savefig(partial, format="png", dpi=160, metadata={"Software": None})
 
 
 def confusion_plot(confusion: Confusion, names: Sequence[str]) -> Plot:
@@ -40,8 +19,8 @@ def confusion_plot(confusion: Confusion, names: Sequence[str]) -> Plot:
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     labels = [*names, "other"]
     size = 2.6 + 0.42 * len(labels)
-    figure, axes = _canvas(size + 1.2, size + 0.3, f"Where the {len(names)} most frequent classes go")
-    image = axes.imshow(shares, cmap="cividis", vmin=0.0, vmax=1.0)
+    figure, axes = canvas(size + 1.6, size, f"Where the {len(names)} most frequent classes go")
+    image = axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
     axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(
         range(len(labels)), [f"{name}  ({n:,})" for name, n in zip(labels, counts.sum(axis=1), strict=True)]
@@ -49,20 +28,20 @@ def confusion_plot(confusion: Confusion, names: Sequence[str]) -> Plot:
     axes.set(xlabel="predicted class", ylabel="true class  (events)")
     axes.set_xticks(np.arange(1, len(labels)) - 0.5, minor=True)
     axes.set_yticks(np.arange(1, len(labels)) - 0.5, minor=True)
-    axes.grid(which="minor", color="white", linewidth=1.2)
+    axes.grid(which="minor", color=LINE, linewidth=0.8)
     axes.tick_params(which="both", length=0)
     axes.spines[:].set_visible(False)
     for row, column in zip(*np.nonzero(shares >= 0.005), strict=True):
-        shade = "white" if shares[row, column] < 0.55 else INK
+        shade = INK if shares[row, column] < 0.55 else "white"
         axes.text(column, row, f"{100 * shares[row, column]:.0f}", ha="center", va="center", color=shade, fontsize=8)
-    bar = figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03, format=PercentFormatter(1.0))
+    bar = figure.colorbar(image, ax=axes, shrink=0.6, aspect=24, pad=0.02, format=PercentFormatter(1.0))
     bar.set_label("share of the true class' events", color=MUTED)
     bar.outline.set_visible(False)  # type: ignore[operator]
     bar.ax.tick_params(length=0)
     return Plot(
         figure,
         "Each row shows, in percent, where the events of one true class went; the diagonal is that class' recall. "
-        "A bright cell off the diagonal is a pair of classes that the model mistakes for each other.",
+        "A dark cell off the diagonal is a pair of classes that the model mistakes for each other.",
     )
 
 
@@ -78,7 +57,7 @@ def learning_curves_plot(history: Mapping[str, Sequence[float]], monitor: str = 
     FigureCanvasAgg(figure)
     figure.suptitle("Learning curves", x=0.012, ha="left", fontsize=14, fontweight="bold", color=INK)
     for axes, name in zip(np.atleast_1d(figure.subplots(1, len(shown))), shown, strict=True):
-        _styled(axes)
+        style(axes)
         for key, label, colour, dash, mark in (
             (name, "training", BLUE, "--", "o"),
             (f"val_{name}", "validation", VERMILION, "-", "s"),
@@ -106,8 +85,9 @@ def comparison_plot(
 
     The ceiling, where one is known, is a vertical line with a band for its interval.
     """
+    named = metric[:1].upper() + metric[1:]
     ordered = sorted(intervals.items(), key=lambda pair: pair[1].mean)
-    figure, axes = _canvas(8.2, 1.7 + 0.46 * len(ordered), f"{metric}: models and simple rules")
+    figure, axes = canvas(8.2, 1.7 + 0.46 * len(ordered), f"{named}: models and simple rules")
     means = np.array([interval.mean for _, interval in ordered])
     low, high = (np.array([getattr(interval, end) for _, interval in ordered]) for end in ("low", "high"))
     learned = [name in models for name, _ in ordered]
@@ -117,20 +97,17 @@ def comparison_plot(
     reach = np.nan_to_num(np.maximum([means - low, high - means], 0.0))
     axes.errorbar(means, places, xerr=reach, fmt="none", ecolor=INK, elinewidth=1.3, capsize=3.5, zorder=3)
     edge = max(float((means + reach[1]).max()), 1e-9 if ceiling is None else ceiling.mean)
-    for place, (mean, right) in enumerate(zip(means, reach[1], strict=True)):
-        axes.text(
-            mean + right + 0.012 * edge, place, f"{mean:.3f}", va="center", color=INK, fontsize=9, zorder=5,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
-        )  # fmt: skip
+    column = axes.get_yaxis_transform()
+    for place, (mean, bold) in enumerate(zip(means, learned, strict=True)):
+        weight = "bold" if bold else "normal"
+        axes.text(1.02, place, f"{mean:.3f}", va="center", color=INK, fontsize=9, weight=weight, transform=column)
     axes.set_yticks(places, [name for name, _ in ordered])
     for label, one in zip(axes.get_yticklabels(), learned, strict=True):
         label.set_fontweight("bold" if one else "normal")
-    axes.set(xlabel=f"{metric} (95 % interval)", xlim=(0.0, 1.12 * edge), ylim=(-0.6, len(ordered) - 0.4))
+    axes.set(xlabel=f"{metric} (95 % interval)", xlim=(0.0, 1.06 * edge), ylim=(-0.6, len(ordered) - 0.4))
     axes.grid(axis="x", color=LINE, lw=0.8, zorder=0)
     axes.tick_params(axis="y", length=0)
-    caption = (
-        f"{metric} with 95 % bootstrap intervals over users; learned models are dark and in bold, rules are light."
-    )
+    caption = f"{named} with 95 % bootstrap intervals over users; learned models are dark and bold, rules are light."
     if ceiling is not None:
         axes.axvline(ceiling.mean, color=VERMILION, lw=1.8, ls="--", zorder=4)
         if np.isfinite([ceiling.low, ceiling.high]).all():
@@ -139,7 +116,7 @@ def comparison_plot(
             f"ceiling {ceiling.mean:.3f}", (ceiling.mean, 1.0), xycoords=("data", "axes fraction"), xytext=(0, 4),
             textcoords="offset points", ha="center", color=VERMILION, fontsize=9, fontweight="bold",
         )  # fmt: skip
-        caption += " The dashed line is the best guess that anyone could make from the same histories."
+        caption += " No guess from the same histories can be right more often than the dashed line."
     return Plot(figure, caption)
 
 
@@ -151,18 +128,26 @@ def reliability_plot(reliability: Reliability) -> Plot:
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     bins = len(reliability.count)
     centres = (np.arange(bins) + 0.5) / bins
-    _styled(upper)
+    style(upper)
     upper.plot([0, 1], [0, 1], color=MUTED, lw=1.0, ls="--", label="perfectly calibrated", zorder=1)
     filled = reliability.count > 0
     upper.plot(
-        reliability.confidence[filled], reliability.accuracy[filled], "o-", color=BLUE, lw=1.8, ms=6, label="this model"
+        reliability.confidence[filled],
+        reliability.accuracy[filled],
+        "o-",
+        color=BLUE,
+        lw=1.8,
+        ms=6,
+        clip_on=False,
+        zorder=3,
+        label="this model",
     )
     error = reliability.expected_calibration_error
     upper.text(0.97, 0.05, f"calibration error {error:.3f}", ha="right", color=INK, transform=upper.transAxes)
     upper.set(ylabel="accuracy in the bin", xlim=(0, 1), ylim=(0, 1))
     upper.grid(color=LINE, lw=0.8)
     upper.legend(frameon=False, loc="upper left")
-    _styled(lower)
+    style(lower)
     lower.bar(centres, reliability.count, width=0.9 / bins, color=SKY)
     lower.set(xlabel="confidence: probability of the predicted class", ylabel="answers")
     lower.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
@@ -172,20 +157,3 @@ def reliability_plot(reliability: Reliability) -> Plot:
         "Points on the diagonal are honest: of the answers given with 70 % confidence, 70 % are right. Below it the "
         f"model is too sure of itself, above it too modest; on average it is off by {100 * error:.1f} points.",
     )
-
-
-def _canvas(width: float, height: float, title: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(title, x=0.012, ha="left", fontsize=14, fontweight="bold", color=INK)
-    axes = figure.subplots()
-    _styled(axes)
-    return figure, axes
-
-
-def _styled(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(LINE)
-    axes.tick_params(colors=INK, labelsize=9)
-    axes.xaxis.label.set_color(MUTED)
-    axes.yaxis.label.set_color(MUTED)

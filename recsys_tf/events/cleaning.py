@@ -15,7 +15,7 @@ import pandera.errors
 from recsys_tf.config import CleaningConfig
 from recsys_tf.errors import InputError
 from recsys_tf.events.item_cleaning import clean_items
-from recsys_tf.events.judgement import Account, Judgement, balance, judged_table, shown
+from recsys_tf.events.judgement import Account, Judgement, balance, judged_table, reasons_of, shown
 from recsys_tf.events.layouts import Layout
 from recsys_tf.events.ordering import ordered, repetitions
 from recsys_tf.events.schema import BEHAVIOR_ALIASES, BEHAVIORS, EVENT_COLUMNS, EVENTS, ITEMS
@@ -50,30 +50,39 @@ def clean(layout: Layout, set_aside: pd.DataFrame, aliases: dict[str, str], conf
     raw = layout.events
     columns = {name: text_column(raw, name) for name in ("user_id", "item_id", "query", "device")}
     behavior, spelled = _behaviors(raw, aliases)
+    # A search has words and no item, any other event an item and no words, whatever the log put there.
+    search = behavior == _SEARCH
+    columns["item_id"], columns["query"] = columns["item_id"].emptied(search), columns["query"].emptied(~search)
     has_time = "timestamp" in raw
     position = _positions(raw)
     timestamp, filled = _timestamps(layout, columns["user_id"], position, config)
 
     judged = Judgement(len(raw))
     _judge(judged, layout, columns, behavior, spelled, timestamp, has_time, position, config)
+    row = _rows(layout)
+    judged.spread(row)
     hashed = "hash" in (config.simultaneous_order, layout.simultaneous_order)
     order = ordered(np.flatnonzero(~judged.rejected), columns, behavior, timestamp, position, hashed)
-    same, near = repetitions(order, columns, behavior, timestamp, has_time, config.duplicate_window_ms)
+    same, near = repetitions(
+        order, columns, behavior, timestamp if has_time else position, config.duplicate_window_ms if has_time else 0
+    )
     show = shown(raw, "timestamp" if has_time else "position")
     for rows, reason in ((same, "exact duplicate"), (near, "near-simultaneous duplicate")):
         mask = np.zeros(len(raw), bool)
         mask[rows] = True
         judged.reject(mask, "timestamp" if has_time else "position", show, reason)
     order = order[~judged.rejected[order]]
+    judged.keep_one_per_row(row, order)
 
-    items, item_rejects, item_account = clean_items(layout, columns["item_id"], order)
-    rejects = _reject_table(raw, judged, set_aside, item_rejects)
-    unreadable = set_aside["reason"].replace(r"^\d+ fields instead of \d+$", "wrong number of fields", regex=True)
-    unreadable = unreadable.replace(r"^no JSON .*", "no JSON", regex=True)
-    reasons = {str(reason): int(rows) for reason, rows in unreadable.value_counts().items()}
-    for rows, _, _, reason in judged.tables:
-        reasons[reason] = reasons.get(reason, 0) + len(rows)
-    account = Account(len(raw) + len(set_aside), len(order), reasons)
+    of_items = set_aside["file"].isin(set(layout.items["file"].unique()) - set(raw["file"].unique())).to_numpy()
+    items, item_rejects, item_account = clean_items(
+        layout, columns["item_id"], order, timestamp if has_time else position, set_aside[of_items]
+    )
+    rejects = _reject_table(raw, judged, set_aside[~of_items], item_rejects)
+    reasons = reasons_of(judged, set_aside[~of_items])
+    kept = len(order) if layout.events_per_row == 1 else len(np.unique(row[order]))
+    read = len(raw) if layout.events_per_row == 1 else int(row.max(initial=-1)) + 1
+    account = Account(read + int((~of_items).sum()), kept, reasons)
     balance(account)
     if len(order) == 0:
         most = max(reasons, key=lambda reason: reasons[reason])
@@ -83,6 +92,8 @@ def clean(layout: Layout, set_aside: pd.DataFrame, aliases: dict[str, str], conf
         )
     events = _event_table(order, columns, behavior, timestamp if has_time else None)
     facts = {**layout.facts, **_facts(events, items, filled)}
+    if layout.events_per_row > 1:
+        facts = {"events made of the rows": len(raw), "events kept": len(order), **facts}
     return CleanLog(_checked(EVENTS, events), _checked(ITEMS, items), rejects, account, item_account, facts)
 
 
@@ -120,7 +131,9 @@ def _judge(
     else:
         judged.reject(position == UNKNOWN, "position", shown(raw, "position"), "missing or unparseable position")
     if "price" in raw:
-        price = pd.to_numeric(raw["price"].astype("str"), errors="coerce").to_numpy(np.float64)
+        texts = text_column(raw, "price")
+        price = pd.to_numeric(pd.Series(texts.texts), errors="coerce").to_numpy(np.float64)[texts.codes]
+        judged.reject(~np.isfinite(price) & ~texts.is_empty(), "price", shown(raw, "price"), "unparseable price")
         judged.reject(price < 0, "price", shown(raw, "price"), "price below zero")
         if layout.zero_price_is_bad:
             judged.reject(price == 0, "price", shown(raw, "price"), "price of zero")
@@ -138,6 +151,15 @@ def _behaviors(raw: pd.DataFrame, aliases: dict[str, str]) -> tuple[Ints, pd.Ser
     return index.astype(np.int64)[column.codes], pd.Series(lower.take(column.codes).array)
 
 
+def _rows(layout: Layout) -> Ints:
+    """Number the rows of the files: events that were made of one row share its number."""
+    if layout.events_per_row == 1:
+        return np.arange(len(layout.events))
+    numbered = layout.events.groupby(["file", "line"], sort=False, observed=True).ngroup()
+    rows: Ints = numbered.to_numpy().astype(np.int64)
+    return rows
+
+
 def _positions(raw: pd.DataFrame) -> Ints:
     if "position" not in raw:
         return np.zeros(len(raw), np.int64)
@@ -150,7 +172,7 @@ def _timestamps(layout: Layout, user: TextColumn, position: Ints, config: Cleani
     raw = layout.events
     if "timestamp" not in raw:
         return np.zeros(len(raw), np.int64), 0
-    timestamp = parse_timestamps(raw["timestamp"], layout.unit)
+    timestamp = parse_timestamps(raw["timestamp"], layout.unit, layout.spelling)
     if config.missing_timestamp == "delete":
         return timestamp, 0
     gaps = text_column(raw, "timestamp").is_empty()
@@ -164,17 +186,13 @@ def _event_table(order: Ints, columns: dict[str, TextColumn], behavior: Ints, ti
     user = columns["user_id"].codes[order]
     begins = np.flatnonzero(np.diff(user, prepend=-1) != 0)
     sizes = np.diff(np.append(begins, len(order)))
-    is_search = behavior[order] == _SEARCH
-    empty = pd.Index(["", *columns["item_id"].texts], dtype="str")
-    words = pd.Index(["", *columns["query"].texts], dtype="str")
     table = {
         "user_id": columns["user_id"].series(order),
-        # A search has words and no item, any other event an item and no words, whatever the log put there.
-        "item_id": pd.Series(empty.take(np.where(is_search, 0, 1 + columns["item_id"].codes[order])).array),
+        "item_id": columns["item_id"].series(order),
         "behavior": pd.Series(pd.Index(BEHAVIORS, dtype="str").take(behavior[order]).array),
         "timestamp": None if timestamp is None else timestamp[order],
         "position": np.arange(len(order)) - np.repeat(begins, sizes),
-        "query": pd.Series(words.take(np.where(is_search, 1 + columns["query"].codes[order], 0)).array),
+        "query": columns["query"].series(order),
         "device": columns["device"].series(order),
     }
     return pd.DataFrame({name: table[name] for name in EVENT_COLUMNS if table[name] is not None})

@@ -3,14 +3,18 @@
 import numpy as np
 import pandas as pd
 
-from recsys_tf.events.judgement import Account, Judgement, balance, judged_table, shown
+from recsys_tf.events.judgement import Account, Judgement, balance, judged_table, reasons_of, shown
 from recsys_tf.events.layouts import Layout
 from recsys_tf.events.text_columns import Ints, TextColumn, text_column
-from recsys_tf.events.timestamps import parse_timestamps
 
 
-def clean_items(layout: Layout, item: TextColumn, order: Ints) -> tuple[pd.DataFrame, pd.DataFrame, Account]:
-    """Build the item table: from item files, else each item's first known value on an event; every item has a row."""
+def clean_items(
+    layout: Layout, item: TextColumn, order: Ints, moment: Ints, set_aside: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame, Account]:
+    """Build the item table: from item files, else each item's first known value on an event; every item has a row.
+
+    moment: int64 [events], times or positions; set_aside: rows of item files that could not be divided into fields.
+    """
     given = layout.items
     judged = Judgement(len(given))
     item_id = given["item_id"].str.strip()
@@ -38,20 +42,20 @@ def clean_items(layout: Layout, item: TextColumn, order: Ints) -> tuple[pd.DataF
     for name in ("category_id", "price", "title"):
         if name in layout.events:
             rows[name] = rows[name].where(
-                rows[name].notna() & (rows[name] != ""), _first_known(layout, item, order, name)
+                rows[name].notna() & (rows[name] != ""), _first_known(layout, item, order, moment, name)
             )
     rows = rows.astype({"price": np.float64}).fillna({"category_id": "", "title": ""})
     rows = rows.astype({"category_id": "str", "title": "str"}).reset_index().sort_values("item_id", ignore_index=True)
     kept = int((~judged.rejected).sum())
-    account = Account(len(given), kept, {reason: len(at) for at, _, _, reason in judged.tables})
+    account = Account(len(given) + len(set_aside), kept, reasons_of(judged, set_aside))
     balance(account)
-    return rows.astype({"item_id": "str"}), judged_table(given, judged), account
+    rejects = pd.concat([set_aside, judged_table(given, judged)], ignore_index=True)
+    return rows.astype({"item_id": "str"}), rejects, account
 
 
-def _first_known(layout: Layout, item: TextColumn, order: Ints, name: str) -> pd.Series:
+def _first_known(layout: Layout, item: TextColumn, order: Ints, moment: Ints, name: str) -> pd.Series:
     """Each item's first known value in time: a rule that never looks ahead."""
-    timestamp = parse_timestamps(layout.events["timestamp"], layout.unit) if "timestamp" in layout.events else None
-    by_time = order if timestamp is None else order[np.argsort(timestamp[order], kind="stable")]
+    by_time = order[np.argsort(moment[order], kind="stable")]
     column = text_column(layout.events, name)
     empty = column.is_empty()[by_time]
     by_time = by_time[~empty]

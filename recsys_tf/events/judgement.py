@@ -38,6 +38,29 @@ class Judgement:
             self.rejected[chosen] = True
             self.tables.append((chosen, column, values(chosen), reason))
 
+    def spread(self, row: Ints) -> None:
+        """Reject whatever else was made of the rows of rejected events; row: int64 [events], each event's row."""
+        bad = np.zeros(int(row.max(initial=-1)) + 1, bool)
+        bad[row[self.rejected]] = True
+        self.rejected = bad[row]
+
+    def keep_one_per_row(self, row: Ints, kept: Ints) -> None:
+        """Let every row without a kept event stand once, with its first reason, and no other row.
+
+        row: int64 [events], each event's row; kept: the events that stay.
+        """
+        told = np.zeros(int(row.max(initial=-1)) + 1, bool)
+        told[row[kept]] = True
+        tables = []
+        for events, column, values, reason in self.tables:
+            first = np.zeros(len(events), bool)
+            first[np.unique(row[events], return_index=True)[1]] = True
+            new = first & ~told[row[events]]
+            told[row[events]] = True
+            if new.any():
+                tables.append((events[new], column, values if isinstance(values, str) else values[new], reason))
+        self.tables = tables
+
 
 def judged_table(raw: pd.DataFrame, judged: Judgement) -> pd.DataFrame:
     """Write down every rejected row of a table that has `file` and `line`, with the columns of REJECT_COLUMNS."""
@@ -55,6 +78,16 @@ def shown(raw: pd.DataFrame, name: str) -> Any:
         return raw[name].iloc[rows].astype("str").to_numpy() if name in raw else ""
 
     return values
+
+
+def reasons_of(judged: Judgement, set_aside: pd.DataFrame) -> dict[str, int]:
+    """Count the rejected rows by reason, unreadable ones first."""
+    kinds = {r"^\d+ fields instead of \d+$": "wrong number of fields", r"^no JSON .*": "no JSON"}
+    unreadable = set_aside["reason"].replace(kinds, regex=True).value_counts()
+    reasons = {str(reason): int(rows) for reason, rows in unreadable.items()}
+    for rows, _, _, reason in judged.tables:
+        reasons[reason] = reasons.get(reason, 0) + len(rows)
+    return reasons
 
 
 def balance(account: Account) -> None:

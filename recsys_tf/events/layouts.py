@@ -4,6 +4,7 @@ The files of one import are told apart by their columns, never by their names. A
 column means what; times, numbers and behaviours are judged by the rules of `cleaning`.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -27,7 +28,7 @@ HEADERLESS: Final = {
         ("session_id", "timestamp", "item_id", "category"),
         ("session_id", "timestamp", "item_id", "price", "quantity"),
     ),
-    "movielens": (("user_id", "item_id", "rating", "timestamp"),),
+    "movielens": (("user_id", "item_id", "rating", "timestamp"), ("item_id", "title", "genres")),
 }
 
 # Stock codes of online-retail that are no products: postage, fees, discounts, samples, tests, gift vouchers.
@@ -35,6 +36,19 @@ ONLINE_RETAIL_NO_PRODUCTS: Final = (
     "POST", "DOT", "M", "D", "S", "B", "C2", "C3", "m", "ADJUST", "ADJUST2", "BANK CHARGES", "PADS", "AMAZONFEE",
     "CRUK", "SP1002", "GIFT", "TEST.*", "gift_.*", "DCGS.*",
 )  # fmt: skip
+
+
+# Files that belong to a layout and tell nothing that we use: the tree of categories, properties without a category.
+_UNUSED: Final = (("categoryid", "parentid"), ("timestamp", "itemid", "property", "value"))
+
+# Column names of the same layouts as their publishers write them.
+_ONLINE_RETAIL_NAMES: Final = {
+    "Customer ID": "user_id", "CustomerID": "user_id", "StockCode": "item_id", "InvoiceDate": "timestamp",
+    "Invoice": "invoice", "InvoiceNo": "invoice", "Quantity": "quantity", "Price": "price", "UnitPrice": "price",
+    "Description": "description",
+}  # fmt: skip
+_MOVIELENS_NAMES: Final = {"userId": "user_id", "movieId": "item_id"}
+_SEQUENCE_NAMES: Final = {"ml_user_id": "user_id", "movie_id": "item_id", "behaviour": "behavior"}
 
 
 @dataclass(frozen=True)
@@ -53,13 +67,16 @@ class Layout:
     events: text columns of EVENT_TEXT that the log has, item columns (category_id, price, title) that stand on its
     events, and `file` and `line` of the row that each event was made from.
     items: the rows of item files: ITEM_COLUMNS as text, `file`, `line`.
-    rows_read, rows_set_aside: of event files, before events were made of them.
+    spelling: how times are written that are no ISO 8601. events_per_row: how many events a row may make; they share its
+    `file` and `line`.
     """
 
     events: pd.DataFrame
     items: pd.DataFrame
     rules: Sequence[Rule] = ()
     unit: Unit = "auto"
+    spelling: str = ""
+    events_per_row: int = 1
     simultaneous_order: str = "log"
     zero_price_is_bad: bool = False
     no_products: Sequence[str] = ()
@@ -69,8 +86,18 @@ class Layout:
 def apply_layout(name: str, files: Sequence[RawFile], columns: Mapping[str, str]) -> Layout:
     """Arrange the files of a log by the layout's name; columns: ours → theirs, for "generic".
 
-    Raises InputError when no file holds events of this layout.
+    Raises InputError when no file holds events of this layout, and for a file that is no part of it.
     """
+    layout = _arranged(name, files, columns)
+    used = {*layout.events["file"].unique(), *layout.items["file"].unique()}
+    for file in files:
+        if len(file.rows) and file.path.name not in used and not any(set(other) <= set(file.rows) for other in _UNUSED):
+            seen = ", ".join(map(str, file.rows))
+            raise InputError(f"these columns are no part of the layout {name}: {seen}", file=file.path, row=1)
+    return layout
+
+
+def _arranged(name: str, files: Sequence[RawFile], columns: Mapping[str, str]) -> Layout:
     match name:
         case "generic":
             return _generic(files, columns)
@@ -138,12 +165,10 @@ def _retailrocket(files: Sequence[RawFile]) -> Layout:
 
 
 def _online_retail(files: Sequence[RawFile]) -> Layout:
-    ours = {"user_id": "user_id", "item_id": "item_id", "timestamp": "timestamp", "price": "price",
-            "title": "description", "invoice": "invoice", "quantity": "quantity"}  # fmt: skip
-    original = {"user_id": "Customer ID", "item_id": "StockCode", "timestamp": "InvoiceDate", "price": "Price",
-                "title": "Description", "invoice": "Invoice", "quantity": "Quantity"}  # fmt: skip
-    tables = [_columns(file, ours) for file in _having(files, tuple(ours.values()))]
-    tables += [_columns(file, original) for file in _having(files, tuple(original.values()))]
+    files = _renamed(files, _ONLINE_RETAIL_NAMES)
+    named = {"user_id": "user_id", "item_id": "item_id", "timestamp": "timestamp", "price": "price",
+             "title": "description", "invoice": "invoice", "quantity": "quantity"}  # fmt: skip
+    tables = [_columns(file, named) for file in _having(files, tuple(named.values()))]
     events = _joined(tables, files, "invoice lines")
     events["user_id"] = _per_text(events["user_id"], lambda text: text.str.replace(r"\.0$", "", regex=True))
     events["behavior"] = _constant("purchase", len(events))
@@ -164,7 +189,7 @@ def _online_retail(files: Sequence[RawFile]) -> Layout:
         Rule("quantity", "negative quantity", quantity < 0),
     ]
     return Layout(
-        events, _item_table([]), rules, simultaneous_order="hash", zero_price_is_bad=True,
+        events, _item_table([]), rules, spelling="%m/%d/%Y %H:%M", simultaneous_order="hash", zero_price_is_bad=True,
         no_products=ONLINE_RETAIL_NO_PRODUCTS, facts=facts,
     )  # fmt: skip
 
@@ -205,7 +230,7 @@ def _bestbuy(files: Sequence[RawFile]) -> Layout:
             tables.append(found.assign(query=_constant("", len(found)), behavior=_constant("click", len(found))))
     names = _having(files, ("item_id", "name"))
     items = _item_table([_columns(file, {"item_id": "item_id", "title": "name"}) for file in names])
-    return Layout(_joined(tables, files, "searches with clicks"), items)
+    return Layout(_joined(tables, files, "searches with clicks"), items, events_per_row=2)
 
 
 def _yoochoose(files: Sequence[RawFile]) -> Layout:
@@ -220,26 +245,32 @@ def _yoochoose(files: Sequence[RawFile]) -> Layout:
 
 
 def _movielens(files: Sequence[RawFile]) -> Layout:
+    files = _renamed(files, _MOVIELENS_NAMES)
     named = {"user_id": "user_id", "item_id": "item_id", "timestamp": "timestamp"}
     ratings = [_columns(file, named) for file in _having(files, (*named.values(), "rating"))]
-    movies = []
-    for file in _having(files, ("item_id", "title", "genres")):
-        table = _columns(file, {"item_id": "item_id", "title": "title", "category_id": "genres"})
-        # A film has several genres; the first that is listed stands for it.
-        movies.append(
-            table.assign(category_id=table["category_id"].astype("str").str.split(r"[ |]", regex=True).str[0])
-        )
+    movies = _movies(files)
     events = _joined(ratings, files, "ratings")
     # A rating says that the film was seen; how it was liked is no behaviour of ours.
     events = events.assign(behavior=_constant("view", len(events)))
     return Layout(events, _item_table(movies), unit="s", simultaneous_order="hash")
 
 
+def _movies(files: Sequence[RawFile]) -> list[pd.DataFrame]:
+    movies = []
+    for file in _having(files, ("item_id", "title", "genres")):
+        table = _columns(file, {"item_id": "item_id", "title": "title", "category_id": "genres"})
+        # A film has several genres; the first that is listed stands for it.
+        genres = table["category_id"].astype("str").str.split(r"[ |]", regex=True)
+        movies.append(table.assign(category_id=genres.str[0].fillna("")))
+    return movies
+
+
 def _sequences(files: Sequence[RawFile]) -> Layout:
+    files = _renamed(files, _SEQUENCE_NAMES)
     named = {"user_id": "user_id", "position": "position", "item_id": "item_id"}
     tables = []
     for file in _having(files, tuple(named.values())):
-        given = next((name for name in ("behavior", "behaviour") if name in file.rows), None)
+        given = "behavior" if "behavior" in file.rows else None
         table = _columns(file, named | ({"behavior": given} if given else {}))
         tables.append(table if given else table.assign(behavior=_constant("view", len(table))))
     attributes = _having(files, ("item_id", "attribute_ids"))
@@ -248,7 +279,18 @@ def _sequences(files: Sequence[RawFile]) -> Layout:
         table.assign(category_id=table["category_id"].astype("str").str.split().str[-1].fillna(""))
         for table in (_columns(file, {"item_id": "item_id", "category_id": "attribute_ids"}) for file in attributes)
     ]
-    return Layout(_joined(tables, files, "sequences"), _item_table(items))
+    return Layout(_joined(tables, files, "sequences"), _item_table([*items, *_movies(files)]))
+
+
+def _renamed(files: Sequence[RawFile], names: Mapping[str, str]) -> list[RawFile]:
+    """Give columns our names (theirs → ours), where the file does not have a column of our name already."""
+    return [
+        dataclasses.replace(
+            file,
+            rows=file.rows.rename(columns={theirs: ours for theirs, ours in names.items() if ours not in file.rows}),
+        )
+        for file in files
+    ]
 
 
 def _having(files: Sequence[RawFile], columns: tuple[str, ...]) -> list[RawFile]:

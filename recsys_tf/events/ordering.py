@@ -43,14 +43,13 @@ def repetitions(
     columns: dict[str, TextColumn],
     behavior: Ints,
     timestamp: Ints,
-    has_time: bool,
     window_ms: int,
 ) -> tuple[Ints, Ints]:
     """Find repetitions of one user, item, query and behaviour: at the same time, and within the window of the last one.
 
-    A log without times can tell neither: there, every repetition is an event of its own.
+    timestamp: int64 ms [events], or positions in a log without times, where only a window of 0 makes sense.
     """
-    if not has_time or len(order) == 0:
+    if len(order) == 0:
         return order[:0], order[:0]
     item, query, user = (columns[name].codes[order] for name in ("item_id", "query", "user_id"))
     # Item and query exclude each other but for noise, and both are few: their pair has a number of its own.

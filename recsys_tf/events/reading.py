@@ -69,14 +69,29 @@ def _read_json_lines(path: Path, data: bytes) -> RawFile:
             rejects.append((number, text.decode("utf-8", "backslashreplace")[:200], f"no JSON ({error})"))
             continue
         if not isinstance(record, dict):
-            rejects.append((number, text.decode("utf-8")[:200], "no JSON object"))
+            rejects.append((number, text.decode("utf-8", "backslashreplace")[:200], "no JSON object"))
             continue
-        records.append({key: "" if value is None else str(value) for key, value in record.items()})
+        fields = {key: "" if value is None else str(value) for key, value in record.items()}
+        # Half of a surrogate pair passes as JSON, but is no text that could be written anywhere.
+        if b"\\u" in text and not _is_encodable(fields):
+            rejects.append((number, text.decode("utf-8")[:200], "not UTF-8"))
+            continue
+        records.append(fields)
         lines.append(number)
+    if not records:
+        raise InputError("no line is a JSON object", file=path, row=int(rejects[0][0]))
     rows = pd.DataFrame.from_records(records).fillna("").astype("str")
     bad = pd.DataFrame(rejects, columns=["line", "value", "reason"])
     table = reject_rows(path.name, bad["line"], "", bad["value"], bad["reason"])
     return RawFile(path, rows, np.array(lines, np.int64), table)
+
+
+def _is_encodable(fields: dict[str, str]) -> bool:
+    try:
+        "".join((*fields, *fields.values())).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read_parquet(path: Path) -> RawFile:
@@ -86,11 +101,20 @@ def _read_parquet(path: Path) -> RawFile:
         raise InputError(f"this is no readable Parquet ({error})", file=path) from error
     if table.num_rows == 0:
         raise InputError("the file has no rows", file=path)
-    rows = pd.DataFrame({name: _parquet_text(table.column(name)) for name in table.column_names})
+    # A list or a struct is no field of an event: such a column is as good as absent.
+    plain = [name for name in table.column_names if not pa.types.is_nested(table.column(name).type)]
+    rows = pd.DataFrame({name: _parquet_text(path, name, table.column(name)) for name in plain})
     return RawFile(path, rows, np.arange(1, len(rows) + 1, dtype=np.int64), reject_rows(path.name, [], "", "", ""))
 
 
-def _parquet_text(column: pa.ChunkedArray) -> pd.Series:
+def _parquet_text(path: Path, name: str, column: pa.ChunkedArray) -> pd.Series:
+    try:
+        return _as_text(column)
+    except pa.ArrowException as error:
+        raise InputError(f"this is no text ({error})", file=path, column=name) from error
+
+
+def _as_text(column: pa.ChunkedArray) -> pd.Series:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_timestamp(column.type):

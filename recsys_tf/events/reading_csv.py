@@ -52,14 +52,26 @@ def read_csv(path: Path, data: bytes, headers: Sequence[Sequence[str]], separato
         )
         for at, (_, wanted, found, text) in zip(invalid_line.tolist(), invalid, strict=True)
     ]
+    swallowing, swallowed_rows = np.array([], np.int64), list[str]()
+    if quoted:
+        swallowing, swallowed_rows = _swallowing_rows(data, line, table, columns, separator)
+    if len(swallowing):
+        standing = ~np.isin(line, swallowing)
+        frame, line = frame[standing].reset_index(drop=True), line[standing]
+        rejects += [
+            (at, "", _first_line(text), "a quote is not closed")
+            for at, text in zip(swallowing.tolist(), swallowed_rows, strict=True)
+        ]
     if len(broken_lines):
-        frame, line, broken = _without_broken_rows(frame, line, invalid_line, broken_lines)
+        frame, line, broken = _without_broken_rows(frame, line, np.append(invalid_line, swallowing), broken_lines)
         rejects += broken
     # Behind a quote that is never closed whole lines hide in one row: they are read again, each by itself.
+    joined = [(at, text) for at, (*_, text) in zip(invalid_line.tolist(), invalid, strict=True)]
+    joined += zip(swallowing.tolist(), swallowed_rows, strict=True)
     hidden = [
         (at + offset, text)
-        for at, (*_, swallowed) in zip(invalid_line.tolist(), invalid, strict=True)
-        for offset, text in enumerate(swallowed.split("\n")[1:], start=1)
+        for at, swallowed in joined
+        for offset, text in enumerate(swallowed.removesuffix("\n").split("\n")[1:], start=1)
     ]
     found, found_line, still_bad = _read_single_lines(hidden, columns, separator, set(broken_lines.tolist()))
     if found_line:
@@ -127,17 +139,54 @@ def _read_single_lines(
 ) -> tuple[list[list[str]], list[int], list[tuple[int, str, str, str]]]:
     rows, numbers, rejects = [], [], []
     for number, text in lines:
-        fields = next(csv.reader([text.rstrip("\r")], delimiter=separator), [])
+        fields = _fields(text.rstrip("\r"), separator)
         if number in broken:
             rejects.append((number, "", text[:_SHOWN], "not UTF-8"))
         elif text.count('"') % 2:
             rejects.append((number, "", text[:_SHOWN], "a quote is not closed"))
-        elif len(fields) != len(columns):
-            rejects.append((number, "", text[:_SHOWN], f"{len(fields)} fields instead of {len(columns)}"))
+        elif fields is None or len(fields) != len(columns):
+            rejects.append((number, "", text[:_SHOWN], f"{len(fields or [])} fields instead of {len(columns)}"))
         else:
             rows.append(fields)
             numbers.append(number)
     return rows, numbers, rejects
+
+
+def _fields(text: str, separator: str, strict: bool = False) -> list[str] | None:
+    try:
+        return next(csv.reader([text], delimiter=separator, strict=strict), [])
+    except csv.Error:
+        return None
+
+
+def _swallowing_rows(
+    data: bytes, line: Ints, table: pa.Table, columns: list[str], separator: str
+) -> tuple[Ints, list[str]]:
+    """Find rows that Arrow put together from several lines although a quote inside them is misplaced.
+
+    Arrow lets text follow a closing quote, so two stray quotes, however far apart, make one row of all lines between
+    them. Returns the lines on which such rows begin, and their text.
+    """
+    breaks = _breaks(table)
+    several = np.flatnonzero(breaks)
+    if not len(several):
+        return np.array([], np.int64), []
+    lines = data.split(b"\n")
+    texts = [
+        b"\n".join(lines[at - 1 : at + more]).decode("utf-8").rstrip("\r")
+        for at, more in zip(line[several].tolist(), breaks[several].tolist(), strict=True)
+    ]
+    wrong = [len(_fields(text, separator, strict=True) or []) != len(columns) for text in texts]
+    chosen = np.flatnonzero(wrong)
+    return line[several[chosen]], [texts[at] for at in chosen]
+
+
+def _breaks(table: pa.Table) -> Ints:
+    """Count the line breaks inside the fields of each row."""
+    inside = np.zeros(len(table), np.int64)
+    for column in table.columns:
+        inside += pc.count_substring(column, "\n").to_numpy()
+    return inside
 
 
 def _first_line(text: str) -> str:
@@ -188,10 +237,8 @@ def _start_lines(table: pa.Table, invalid: list[InvalidRow], first: int, quoted:
     is_valid[at] = False
     breaks = np.zeros(total, np.int64)
     breaks[at] = [text.count("\n") for *_, text in invalid]
-    inside = np.zeros(len(table), np.int64)
-    for column in table.columns if quoted else ():
-        inside += pc.count_substring(column, "\n").to_numpy()
-    breaks[is_valid] = inside
+    if quoted:
+        breaks[is_valid] = _breaks(table)
     line = first + np.arange(total) + np.cumsum(breaks) - breaks
     return line[is_valid], line[~is_valid]
 

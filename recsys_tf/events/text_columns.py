@@ -21,6 +21,12 @@ class TextColumn:
         empty: Bools = np.asarray(self.texts == "")[self.codes]
         return empty
 
+    def emptied(self, rows: Bools) -> "TextColumn":
+        """Put "" in the rows of a mask."""
+        empty = np.flatnonzero(np.asarray(self.texts == ""))
+        texts = self.texts if len(empty) else pd.Index([*self.texts, ""], dtype="str")
+        return TextColumn(np.where(rows, empty[0] if len(empty) else len(self.texts), self.codes), texts)
+
     def series(self, rows: Ints) -> pd.Series:
         taken: pd.Series = pd.Series(self.texts.take(self.codes[rows]).array)
         return taken

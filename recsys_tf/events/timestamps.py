@@ -14,13 +14,14 @@ _SECONDS_BELOW: Final = 1e11  # as milliseconds this is 1973, as seconds the yea
 _PER_UNIT: Final = {"s": 1000.0, "ms": 1.0, "us": 0.001}
 
 
-def parse_timestamps(values: pd.Series, unit: Unit = "auto") -> npt.NDArray[np.int64]:
+def parse_timestamps(values: pd.Series, unit: Unit = "auto", spelling: str = "") -> npt.NDArray[np.int64]:
     """Read numbers since 1970 or ISO 8601 text (UTC where no zone is given): int64 ms [rows], UNKNOWN where unreadable.
 
-    unit: of plain numbers; "auto" tells each one's by its size.
+    unit: of plain numbers; "auto" tells each one's by its size. spelling: a strptime format for text that is
+    not ISO 8601.
     """
     if isinstance(values.dtype, pd.CategoricalDtype):
-        distinct = parse_timestamps(pd.Series(values.cat.categories), unit)
+        distinct = parse_timestamps(pd.Series(values.cat.categories), unit, spelling)
         return distinct[values.cat.codes.to_numpy()] if len(distinct) else np.zeros(0, np.int64)
     whole = _whole_numbers(values)
     if whole is not None:
@@ -37,6 +38,8 @@ def parse_timestamps(values: pd.Series, unit: Unit = "auto") -> npt.NDArray[np.i
     rest = ~is_number & (text != "").to_numpy()
     if rest.any():
         moments = pd.to_datetime(text[rest], format="ISO8601", errors="coerce", utc=True)
+        if spelling:
+            moments = moments.fillna(pd.to_datetime(text[rest], format=spelling, errors="coerce", utc=True))
         parsed[rest] = np.where(moments.isna(), UNKNOWN, moments.dt.as_unit("ms").astype(np.int64).to_numpy())
     return parsed
 

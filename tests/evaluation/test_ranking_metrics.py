@@ -66,7 +66,7 @@ def problems(draw: st.DrawFn) -> tuple[Floats, Ints, sp.csr_matrix]:
 @given(problems(), st.integers(0, 9))
 def test_ranks_and_lists_equal_a_slow_loop(problem: tuple[Floats, Ints, sp.csr_matrix], k: int) -> None:
     scores, targets, excluded = problem
-    hidden = [set(np.flatnonzero(row)) for row in excluded.toarray()]
+    hidden = [set(np.flatnonzero(row).tolist()) for row in excluded.toarray()]
     rows = scores.tolist()
     assert target_ranks(scores, targets, excluded).tolist() == [
         slow_rank(row, int(target), gone) for row, target, gone in zip(rows, targets, hidden, strict=True)

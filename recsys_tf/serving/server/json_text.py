@@ -1,6 +1,5 @@
 """JSON as TensorFlow Serving reads it: bare NaN, text after the document, first of duplicate keys, any depth."""
 
-import itertools
 import json
 import math
 import re
@@ -15,6 +14,8 @@ _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _ESCAPE = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\(u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.DOTALL
 )
+# Only an exponent of three digits or a very long row of digits can leave float64: all else takes the fast decoder.
+_MAY_OVERFLOW = re.compile(rb"[eE]\+?[0-9]{3}|[0-9]{200}")
 # More characters than any 64-bit integer has.
 _LONG_INTEGER = 20
 
@@ -29,8 +30,9 @@ def parse_object(body: bytes) -> dict[str, Any]:
     start = _after_space(text, 0)
     if start == len(text):
         raise _parse_error("The document is empty")
+    decoder = _CAREFUL if _MAY_OVERFLOW.search(body) else _FAST
     try:
-        value, end = _parse(text, start)
+        value, end = _parse(text, start, decoder)
     except json.JSONDecodeError as error:
         raise _parse_error(f"{error.msg} at offset: {error.pos}") from error
     if _SURROGATE_ESCAPE.search(text, 0, end) and any(escape[1] for escape in _ESCAPE.finditer(text, 0, end)):
@@ -42,9 +44,15 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 def excerpt(value: Any, limit: int = 200) -> str:
     """Write at most about `limit` characters of a parsed value, for a message."""
-    chunks = itertools.accumulate(json.JSONEncoder().iterencode(value), lambda text, chunk: text + chunk[:limit])
-    text = next((text for text in chunks if len(text) > limit), None)
-    return f"{text[:limit]}…" if text is not None else json.dumps(value)
+    text = ""
+    try:
+        for chunk in json.JSONEncoder().iterencode(value):
+            text += chunk[: limit + 1]
+            if len(text) > limit:
+                return f"{text[:limit]}…"
+    except RecursionError:
+        return f"{text[:limit]}…"
+    return text
 
 
 def _parse_error(message: str) -> ServingError:
@@ -67,14 +75,15 @@ def _whole(text: str) -> int | float:
     return int(text) if len(text) <= _LONG_INTEGER else _real(text)
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_first_of_duplicates, parse_float=_real, parse_int=_whole)
+_FAST = json.JSONDecoder(object_pairs_hook=_first_of_duplicates)
+_CAREFUL = json.JSONDecoder(object_pairs_hook=_first_of_duplicates, parse_float=_real, parse_int=_whole)
 
 
-def _parse(text: str, start: int) -> tuple[Any, int]:
+def _parse(text: str, start: int, decoder: json.JSONDecoder) -> tuple[Any, int]:
     try:
-        return _DECODER.raw_decode(text, start)
+        return decoder.raw_decode(text, start)
     except RecursionError:
-        return _parse_deep(text, start)
+        return _parse_deep(text, start, decoder)
 
 
 def _after_space(text: str, position: int) -> int:
@@ -82,7 +91,7 @@ def _after_space(text: str, position: int) -> int:
     return space.end() if space else position
 
 
-def _parse_deep(text: str, position: int) -> tuple[Any, int]:
+def _parse_deep(text: str, position: int, decoder: json.JSONDecoder) -> tuple[Any, int]:
     """Parse a document of any depth, with a stack of our own in place of Python's."""
     document: list[Any] = []
     open_containers: list[list[Any] | dict[str, Any]] = [document]
@@ -94,7 +103,7 @@ def _parse_deep(text: str, position: int) -> tuple[Any, int]:
         if opener in ("[", "{"):
             value, position = ([] if opener == "[" else {}), _after_space(text, position + 1)
         else:
-            value, position = _DECODER.raw_decode(text, position)
+            value, position = decoder.raw_decode(text, position)
         parent = open_containers[-1]
         if isinstance(parent, list):
             parent.append(value)
@@ -128,7 +137,7 @@ def _parse_key(text: str, position: int) -> tuple[str, int]:
     position = _after_space(text, position)
     if text[position : position + 1] != '"':
         raise json.JSONDecodeError("Expecting property name enclosed in double quotes", text, position)
-    key, position = _DECODER.raw_decode(text, position)
+    key, position = _FAST.raw_decode(text, position)
     position = _after_space(text, position)
     if text[position : position + 1] != ":":
         raise json.JSONDecodeError("Expecting ':' delimiter", text, position)

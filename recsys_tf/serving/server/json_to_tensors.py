@@ -147,8 +147,8 @@ def _flat(value: Any) -> tuple[list[Any], tuple[int, ...]]:
     level: list[Any] = [value]
     shape: list[int] = []
     while level and type(level[0]) is list:
-        odd = next((one for one in level if type(one) is not list), None) if set(map(type, level)) != {list} else None
-        if odd is not None or None in level:
+        if set(map(type, level)) != {list}:
+            odd = next(one for one in level if type(one) is not list)
             raise invalid(f"JSON Value: {excerpt(odd)} found at incorrect level: {len(shape) + 1} in the JSON DOM")
         sizes = set(map(len, level))
         if len(sizes) > 1:

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from google.protobuf import text_format
-from google.protobuf.message import DecodeError
-from tensorflow.core.framework import types_pb2
+from google.protobuf import text_format  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from recsys_tf.serving.server.errors import Code, ServingError, invalid
@@ -42,8 +41,8 @@ class LoadedModel:
     functions: dict[str, Any]
     root: Any
 
-    def input_dtypes(self, signature_name: str) -> dict[str, str]:
-        """Return the inputs of a signature and their dtypes by TensorFlow's short names ("float", "string").
+    def input_types(self, signature_name: str) -> dict[str, int]:
+        """Return the inputs of a signature by name, each with its DataType.
 
         Raises ServingError (INVALID_ARGUMENT) for a signature that does not exist or takes nothing.
         """
@@ -52,7 +51,7 @@ class LoadedModel:
             raise invalid(f'Serving signature name: "{signature_name}" not found in signature def')
         if not definition.inputs:
             raise invalid(f'Failed to get input map for signature: "{signature_name}"')
-        return {name: _short_name(info.dtype) for name, info in sorted(definition.inputs.items())}
+        return {name: info.dtype for name, info in sorted(definition.inputs.items())}
 
     def run(self, signature_name: str, inputs: dict[str, Array]) -> dict[str, Array]:
         """Run a signature on arrays of its inputs' dtypes; the shapes are checked by nothing but the graph's own ops.
@@ -60,7 +59,7 @@ class LoadedModel:
         Strings go in and come out as arrays of bytes objects. An error in the graph keeps its code as a ServingError.
         """
         try:
-            outputs = self.functions[signature_name](**{name: tf.constant(array) for name, array in inputs.items()})
+            outputs = self.functions[signature_name](**{name: _as_tensor(array) for name, array in inputs.items()})
             return {name: _as_array(value) for name, value in outputs.items()}
         except tf.errors.OpError as error:
             raise ServingError(Code(error.error_code), _without_trace(error.message)) from error
@@ -104,8 +103,9 @@ def _copy(definition: Any) -> Any:
     return copy
 
 
-def _short_name(dtype: int) -> str:
-    return types_pb2.DataType.Name(dtype).removeprefix("DT_").lower()
+def _as_tensor(array: Array) -> Any:
+    # An array of objects that is empty would not say that it holds strings.
+    return tf.constant(array, tf.string) if array.dtype == np.object_ else tf.constant(array)
 
 
 def _as_array(value: Any) -> Array:

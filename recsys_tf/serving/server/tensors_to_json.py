@@ -44,11 +44,11 @@ def _rows(outputs: Mapping[str, Array]) -> str:
         batch = array.shape[0]
     if len(outputs) == 1:
         [(name, array)] = outputs.items()
-        items = _in_lines(_leaf_texts(name, array, depth=1 + array.ndim), array.shape[1:])
+        items = _in_lines(_leaf_texts(name, array, depth=1 + array.ndim), array.shape)
         values = "[" + ", ".join(items) + f"\n{_INDENT}]" if items else "[]"
     else:
         columns = {
-            name: _in_lines(_leaf_texts(name, array, depth=2 + array.ndim), array.shape[1:])
+            name: _in_lines(_leaf_texts(name, array, depth=2 + array.ndim), array.shape)
             for name, array in sorted(outputs.items())
         }
         objects = [_object(dict(zip(columns, row, strict=True)), 2) for row in zip(*columns.values(), strict=True)]
@@ -80,11 +80,9 @@ def _block(items: list[str], depth: int) -> str:
 
 
 def _in_lines(texts: list[str], shape: tuple[int, ...]) -> list[str]:
-    """Group leaves into rows of `shape`, each written on one line."""
-    for axis in reversed(range(len(shape))):
-        size = shape[axis]
-        # Without leaves the number of groups is unknown here, and nothing would be shown that differs from "[]".
-        groups = len(texts) // size if size else 0
+    """Write each row of a tensor of `shape` [batch, …] on one line."""
+    for axis in reversed(range(1, len(shape))):
+        size, groups = shape[axis], math.prod(shape[:axis])
         texts = ["[" + ", ".join(texts[start * size : (start + 1) * size]) + "]" for start in range(groups)]
     return texts
 
@@ -110,9 +108,7 @@ def _leaf_texts(name: str, array: Array, depth: int) -> list[str]:
         return [_object({"b64": f'"{base64.b64encode(value).decode("ascii")}"'}, depth) for value in flat]
     if kind == "object":
         return [_quoted(value.decode("utf-8", "surrogateescape")) for value in flat]
-    raise invalid(
-        f"Failed to write JSON value for tensor type: {type_name(tf.as_dtype(array.dtype).as_datatype_enum)}"
-    )
+    raise invalid(f"Failed to write JSON value for tensor type: {type_name(tf.as_dtype(array.dtype).as_datatype_enum)}")
 
 
 def _float_texts(flat: Array, exact_digits: int) -> list[str]:

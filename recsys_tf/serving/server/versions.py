@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from recsys_tf.serving.model_folders import version_folders
 from recsys_tf.serving.server.errors import Code, ServingError
 from recsys_tf.serving.server.loaded_model import LoadedModel, holds_saved_model, load_model
 
 State = Literal["START", "LOADING", "AVAILABLE", "UNLOADING", "END"]
 Fingerprint = tuple[tuple[str, int, int], ...]
-_LARGEST = 2**63 - 1
 
 
 @dataclass
@@ -58,11 +58,11 @@ class ServedModel:
     def refresh(self) -> None:
         """Look at the folder once: load the best version that is not served yet, then unload the others."""
         try:
-            found = _numeric_folders(self.folder)
+            found = _loadable(self.folder)
+            best = self._load_best(found)
         except OSError:
             # A folder that cannot be read just now says nothing about its versions.
             return
-        best = self._load_best(found)
         if best is not None or not found:
             for version in self._in_state("AVAILABLE"):
                 if version.number != best:
@@ -74,7 +74,7 @@ class ServedModel:
 
     @contextmanager
     def lease(self, number: int | None) -> Iterator[tuple[int, LoadedModel]]:
-        """Yield a version (None: the newest available) and keep it loaded meanwhile. Raises ServingError (NOT_FOUND)."""
+        """Yield a version (None: the newest available) and keep it loaded. Raises ServingError (NOT_FOUND)."""
         with self._lock:
             version = self._available(number)
             version.users += 1
@@ -196,27 +196,19 @@ class ModelTable:
 
     def _watch(self, name: str) -> None:
         while not self._stopping.is_set():
-            self._models[name].refresh()
-            self._looked[name].set()
+            try:
+                self._models[name].refresh()
+            finally:
+                self._looked[name].set()
             self._stopping.wait(self._poll_seconds)
 
 
-def numeric_folder(name: str) -> int | None:
-    """Return the version that a folder's name stands for, or None: digits only, at most int64's largest."""
-    if not (name.isascii() and name.isdecimal()) or len(name) > 100:
-        return None
-    number = int(name)
-    return number if number <= _LARGEST else None
-
-
-def _numeric_folders(folder: Path) -> dict[int, Path]:
+def _loadable(folder: Path) -> dict[int, Path]:
     """Find the version folders that hold a SavedModel; one without is still being copied."""
     try:
-        children = sorted(folder.iterdir())
+        return {number: path for number, path in version_folders(folder).items() if holds_saved_model(path)}
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    numbered = ((numeric_folder(child.name), child) for child in children)
-    return {number: child for number, child in numbered if number is not None and holds_saved_model(child)}
 
 
 def _fingerprint(folder: Path) -> Fingerprint:

@@ -1,0 +1,82 @@
+"""From a route and a body to the answer's body: predict, status and metadata, in the contract's order of checks."""
+
+import json
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
+
+from recsys_tf.serving.server.errors import Code, ServingError, invalid
+from recsys_tf.serving.server.json_text import parse_object
+from recsys_tf.serving.server.json_to_tensors import tensors_from_json
+from recsys_tf.serving.server.routes import Route
+from recsys_tf.serving.server.tensors_to_json import json_from_tensors
+from recsys_tf.serving.server.versions import ModelTable
+
+
+def answer(table: ModelTable, route: Route, body: bytes) -> bytes:
+    """Answer one request. Raises ServingError."""
+    match route.verb:
+        case "predict":
+            return _predict(table, route, body)
+        case "status":
+            return _status(table, route)
+        case "metadata":
+            return _metadata(table, route)
+        case "classify" | "regress":
+            raise ServingError(Code.UNIMPLEMENTED, f"This server does not answer :{route.verb}; use :predict")
+
+
+def write_error(message: str) -> bytes:
+    """Write the body of an answer that is an error."""
+    return json.dumps({"error": message}, ensure_ascii=False).encode("utf-8", "surrogateescape")
+
+
+def _predict(table: ModelTable, route: Route, body: bytes) -> bytes:
+    request = parse_object(body)
+    signature_name = _signature_name(request)
+    _refuse_label(route)
+    with table.lease(route.name, route.version) as (_, model):
+        form, inputs = tensors_from_json(request, model.input_types(signature_name))
+        return json_from_tensors(form, model.run(signature_name, inputs))
+
+
+def _signature_name(request: dict[str, Any]) -> str:
+    name = request.get("signature_name", "")
+    if not isinstance(name, str):
+        raise invalid("'signature_name' key must be a string value.")
+    return name or "serving_default"
+
+
+def _status(table: ModelTable, route: Route) -> bytes:
+    versions = [
+        {
+            "version": str(version.number),
+            "state": version.state,
+            "status": {"error_code": version.code.name, "error_message": version.message},
+        }
+        for version in table.status(route.name, route.version)
+    ]
+    return _document({"model_version_status": versions})
+
+
+def _metadata(table: ModelTable, route: Route) -> bytes:
+    _refuse_label(route)
+    with table.lease(route.name, route.version) as (number, model):
+        signatures = {name: _signature(definition) for name, definition in sorted(model.definitions.items())}
+    specification = {"name": route.name, "signature_name": "", "version": str(number)}
+    return _document(
+        {"model_spec": specification, "metadata": {"signature_def": {"signature_def": signatures}}},
+    )
+
+
+def _signature(definition: Any) -> Any:
+    return MessageToDict(definition, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+
+
+def _refuse_label(route: Route) -> None:
+    if route.label is not None:
+        raise invalid(f"Unrecognized servable version label: {route.label}")
+
+
+def _document(content: dict[str, Any]) -> bytes:
+    return f"{json.dumps(content, indent=1, ensure_ascii=False)}\n".encode("utf-8", "surrogateescape")

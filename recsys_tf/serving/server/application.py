@@ -1,0 +1,100 @@
+"""The ASGI application: it reads requests on the event loop, and answers them in a small pool of threads.
+
+TensorFlow runs in the pool only, so the event loop never waits for a model; a full queue is answered at once (503).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from recsys_tf.serving.server.answers import answer, write_error
+from recsys_tf.serving.server.errors import HTTP_STATUS, Code, ServingError
+from recsys_tf.serving.server.request_body import BodyTooLongError, Disconnected, Receive, inflate, read_body
+from recsys_tf.serving.server.routes import Route, find_route, is_api, malformed
+from recsys_tf.serving.server.versions import ModelTable
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Scope = dict[str, Any]
+
+_WORKERS = 2
+_QUEUE = 256
+
+
+class RestApplication:
+    """TensorFlow Serving's REST interface over a table of models, as an ASGI callable."""
+
+    def __init__(self, table: ModelTable, max_body_bytes: int, workers: int = _WORKERS, queue: int = _QUEUE) -> None:
+        self._table, self._max_body_bytes, self._queue = table, max_body_bytes, queue
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="requests")
+        # Requests that wait or run; counted on the event loop only.
+        self._pending = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        if scope["type"] != "http":
+            return
+        target = _target(scope)
+        try:
+            body = await read_body(receive, self._max_body_bytes)
+            if not is_api(target):
+                await _send(send, 404, b"Not Found", b"text/plain")
+            elif scope["method"] == "OPTIONS":
+                _check_origin(scope, target)
+                await _send(send, 200, b"")
+            else:
+                await _send(send, 200, await self._answer(find_route(scope["method"], target), body, _is_gzip(scope)))
+        except ServingError as error:
+            last = isinstance(error, BodyTooLongError)
+            await _send(send, HTTP_STATUS[error.code], write_error(error.message), close=last)
+        except Disconnected:
+            return
+
+    def close(self) -> None:
+        """Let the requests that have begun finish, and end the threads."""
+        self._pool.shutdown()
+
+    async def _answer(self, route: Route, body: bytes, gzip: bool) -> bytes:
+        if self._pending >= self._queue:
+            raise ServingError(Code.UNAVAILABLE, f"The server is overloaded: {self._queue} requests are waiting")
+        self._pending += 1
+        try:
+            work = partial(_work, self._table, route, body, self._max_body_bytes if gzip else None)
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        finally:
+            self._pending -= 1
+
+
+def _work(table: ModelTable, route: Route, body: bytes, inflate_limit: int | None) -> bytes:
+    return answer(table, route, body if inflate_limit is None else inflate(body, inflate_limit))
+
+
+def _target(scope: Scope) -> str:
+    path: bytes = scope["raw_path"]
+    query: bytes = scope["query_string"]
+    return (path + b"?" + query if query else path).decode("latin-1")
+
+
+def _is_gzip(scope: Scope) -> bool:
+    return _header(scope, b"content-encoding").strip().lower() in (b"gzip", b"x-gzip")
+
+
+def _check_origin(scope: Scope, target: str) -> None:
+    if not _header(scope, b"origin").startswith((b"http://", b"https://")):
+        raise malformed("OPTIONS", target)
+
+
+def _header(scope: Scope, name: bytes) -> bytes:
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    return next((value for key, value in headers if key == name), b"")
+
+
+async def _send(
+    send: Send, status: int, body: bytes, content_type: bytes = b"application/json", close: bool = False
+) -> None:
+    headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode("ascii"))]
+    if close:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

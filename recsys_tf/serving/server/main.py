@@ -1,0 +1,74 @@
+"""Run the local server: load the models, listen, and stop gracefully on Ctrl-C or SIGTERM."""
+
+import signal
+import socket
+import sys
+from types import FrameType
+
+import uvicorn
+
+from recsys_tf.config import ServeConfig
+from recsys_tf.serving.model_folders import model_folders
+from recsys_tf.serving.server.application import RestApplication
+from recsys_tf.serving.server.listening import listening_socket
+from recsys_tf.serving.server.versions import ModelTable
+
+# Requests under way get this long to finish after SIGTERM or Ctrl-C.
+_GRACE_SECONDS = 10
+
+
+def serve_locally(config: ServeConfig) -> None:
+    """Serve the models over HTTP until a signal stops it.
+
+    Prints a line for each version that becomes available, and the address. Raises InputError for models that cannot
+    be found and for a port in use.
+    """
+    models = model_folders(config.model)
+    listener = listening_socket(config.host, config.rest_port)
+    table = ModelTable(models, config.poll_seconds, _say)
+    application = RestApplication(table, config.max_body_bytes)
+    with listener:
+        signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            table.start()
+            _say(f"Serving {', '.join(models)} at {address(listener)}/v1/models/ (Ctrl-C stops it)")
+            rest_server(application).run(sockets=[listener])
+        except KeyboardInterrupt:
+            # uvicorn has finished its requests by now and raises the signal once more for its caller.
+            pass
+        finally:
+            table.stop()
+            application.close()
+    _say("stopped")
+
+
+def rest_server(application: RestApplication) -> uvicorn.Server:
+    """Return uvicorn's server for the application, as plain as it can be: no log, no websockets, no lifespan."""
+    config = uvicorn.Config(
+        application,
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    return uvicorn.Server(config)
+
+
+def address(listener: socket.socket) -> str:
+    """Return the address that a client types: http://host:port."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()

@@ -1,0 +1,69 @@
+"""A request's body: read whole, held to a limit, inflated when it is gzip."""
+
+import zlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from recsys_tf.serving.server.errors import Code, ServingError, invalid
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+
+class Disconnected(Exception):  # noqa: N818 — the client went away: nobody is left to be told of an error
+    """The client closed the connection before its request was complete."""
+
+
+class BodyTooLongError(ServingError):
+    """A body beyond the limit, which may not have been read to its end: the connection cannot be used again."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(Code.INVALID_ARGUMENT, f"Request body is longer than {limit} bytes")
+
+
+async def read_body(receive: Receive, limit: int) -> bytes:
+    """Read a body of at most `limit` bytes.
+
+    A longer one is read on, and dropped, for one more limit's worth, so that its sender can read the answer, too.
+    Raises BodyTooLongError for a longer one, Disconnected when the client goes away.
+    """
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        more: bool = message.get("more_body", False)
+        if size <= limit:
+            chunks.append(chunk)
+            if not more:
+                return b"".join(chunks)
+        else:
+            chunks.clear()
+            if not more or size > 2 * limit:
+                raise BodyTooLongError(limit)
+
+
+def inflate(body: bytes, limit: int) -> bytes:
+    """Inflate gzip, of several members too, to at most `limit` bytes.
+
+    Raises ServingError (INVALID_ARGUMENT) for what is no whole gzip, BodyTooLongError for what inflates to more.
+    """
+    parts: list[bytes] = []
+    size = 0
+    while body:
+        member = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        try:
+            # One byte beyond the limit tells a body that fits exactly from one that does not.
+            part = member.decompress(body, limit - size + 1)
+        except zlib.error as error:
+            raise invalid(f"Failed to inflate the gzip request body: {error}") from error
+        size += len(part)
+        if size > limit:
+            raise BodyTooLongError(limit)
+        if not member.eof:
+            raise invalid("Failed to inflate the gzip request body: it ends too early")
+        parts.append(part)
+        body = member.unused_data
+    return b"".join(parts)
