@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast, get_args
 
 import tyro
 
@@ -20,6 +20,7 @@ from recsys_tf.config import (
     ExportConfig,
     FeatureConfig,
     FilterConfig,
+    Preset,
     ServeConfig,
     SimulateConfig,
     SplitConfig,
@@ -162,7 +163,8 @@ def _usage() -> str:
 
 def _parse(verb: str, kind: Callable[..., T], arguments: list[str], default: T | None = None) -> T:
     options: dict[str, Any] = {} if default is None else {"default": default}
-    return tyro.cli(kind, args=arguments, prog=f"run.py {verb}", **options)
+    parsed: T = tyro.cli(kind, args=arguments, prog=f"run.py {verb}", **options)
+    return parsed
 
 
 def _take_option(arguments: list[str], name: str) -> tuple[list[str], str | None]:
@@ -188,9 +190,9 @@ def _train_config(arguments: list[str]) -> TrainConfig:
         raise InputError("--config and --preset exclude each other")
     default = TrainConfig()
     if name is not None:
-        if name not in ("default", "article", "quick"):
-            raise InputError(f"unknown preset {name!r}; known are default, article, quick")
-        default = preset(name)
+        if name not in get_args(Preset):
+            raise InputError(f"unknown preset {name!r}; known are {', '.join(get_args(Preset))}")
+        default = preset(cast(Preset, name))
     if file is not None:
         default = _read_config(Path(file))
     return _parse("train", TrainConfig, arguments, default)

@@ -197,6 +197,8 @@ class ServeConfig:
     rest_port: int = 8501
     # Seconds between two looks for new versions.
     poll_seconds: float = 1.0
+    # Seconds until a request without an answer is told so (504).
+    request_timeout_seconds: float = 30.0
     # Largest request body in bytes, after inflating gzip.
     max_body_bytes: int = 100 * 1024 * 1024
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from recsys_tf.config import CleaningConfig, EvaluateConfig, ExportConfig, TrainConfig, to_json
 from recsys_tf.errors import InputError
 from recsys_tf.evaluation.evaluate import Evaluation, evaluate_run
-from recsys_tf.evaluation.report import format_interval, plain
 from recsys_tf.events.cleaning import CleanLog
 from recsys_tf.events.importers import import_log
 from recsys_tf.events.report import write_clean_log
 from recsys_tf.events.tables import read_clean_log
+from recsys_tf.page import plain
 from recsys_tf.progress import format_seconds
 from recsys_tf.publishing import published_directory
 from recsys_tf.results.files import publish_result
@@ -46,12 +46,12 @@ def import_raw(
 
 def prepare_data(config: TrainConfig, output: Path) -> None:
     """Clean what is raw, then split, fit and write shards (`run.py prepare`)."""
+    if _is_prepared(config.data):
+        raise InputError("this is prepared already", file=config.data)
     with published_directory(output) as directory:
-        prepared = _prepared(config, directory)
-        if prepared != directory / "prepared":
-            raise InputError("this is prepared already", file=config.data)
+        _prepared(config, directory)
     print(f"written to {output}")
-    print(f"next: python run.py train --data {output / 'prepared'}")
+    print(f"next: python run.py train --data {output}")
 
 
 def train(config: TrainConfig) -> Path:
@@ -104,8 +104,8 @@ def print_recommendation(model: Path, items: list[str], behaviors: list[str], k:
 
 def _prepared(config: TrainConfig, directory: Path) -> Path:
     """Return the folder of a prepared data set, made in `directory` from whatever config.data holds."""
-    if (config.data / "dataset.json").is_file():
-        return config.data.resolve()
+    if _is_prepared(config.data):
+        return (config.data / "prepared").resolve()
     clean = config.data
     if not (config.data / "events.parquet").is_file():
         if not (config.data / RAW_LOG).is_file():
@@ -133,6 +133,10 @@ def _prepared(config: TrainConfig, directory: Path) -> Path:
     return directory / "prepared"
 
 
+def _is_prepared(data: Path) -> bool:
+    return (data / "prepared" / "dataset.json").is_file()
+
+
 def _chosen(run: str) -> Path:
     if run:
         return Path(run)
@@ -153,7 +157,7 @@ def _print_comparison(evaluation: Evaluation) -> None:
     columns = ["accuracy", "top5_accuracy", "macro_recall", "macro_f1", "weighted_f1"]
     print(f"{'':<28}" + "".join(f"{column.replace('_', ' '):>23}" for column in columns))
     for name in sorted(rows, key=lambda name: -rows[name]["accuracy"].mean):
-        cells = [format_interval(rows[name][column]) if column in rows[name] else "–" for column in columns]
+        cells = [rows[name][column].text() if column in rows[name] else "–" for column in columns]
         print(f"{name:<28}" + "".join(f"{cell:>23}" for cell in cells))
     share = evaluation.classifier.share_of_the_way
     if share is not None:
@@ -164,7 +168,7 @@ def _print_comparison(evaluation: Evaluation) -> None:
         chosen = [metric for metric in ("NDCG@10", "HR@10", "MRR@10") if metric in metrics] or metrics[:3]
         print(f"{'':<28}" + "".join(f"{metric:>23}" for metric in chosen))
         for name in sorted(recommenders, key=lambda name: -recommenders[name].intervals[chosen[0]].mean):
-            cells = [format_interval(recommenders[name].intervals[metric]) for metric in chosen]
+            cells = [recommenders[name].intervals[metric].text() for metric in chosen]
             print(f"{name:<28}" + "".join(f"{cell:>23}" for cell in cells))
 
 

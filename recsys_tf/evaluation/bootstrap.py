@@ -4,6 +4,7 @@ Percentile bootstrap (Efron 1979) over clusters (Field & Welsh 2007): a resample
 replacement, each with all of their events. Equal seeds draw equal users, so figures made with one seed are paired.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -23,6 +24,12 @@ class Interval:
     mean: float
     low: float
     high: float
+
+    def text(self, digits: int = 3) -> str:
+        """Write "0.512 [0.498, 0.526]"; only the figure when the interval is not known."""
+        if math.isnan(self.low) or math.isnan(self.high):
+            return f"{self.mean:.{digits}f}"
+        return f"{self.mean:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from recsys_tf.evaluation.recommender_evaluation import (
     baseline_scores,
     evaluate_recommenders,
 )
-from recsys_tf.evaluation.report import Picture, Report, Section, Table, format_interval, plain, write_report
 from recsys_tf.models.cosine_recommender import cosine_scores
+from recsys_tf.page import Picture, Report, Section, Table, plain, write_report
 from recsys_tf.sequences.labels import class_names
 from recsys_tf.training.runs import Run, load_classifier, run_directory
 
@@ -133,8 +133,7 @@ _COLUMNS = {
 def _classifier_section(figures: ClassifierFigures, pictures: list[Picture]) -> Section:
     order = sorted(figures.rows, key=lambda name: -figures.rows[name]["accuracy"].mean)
     rows = [
-        [name, *(format_interval(figures.rows[name][c]) if c in figures.rows[name] else "–" for c in _COLUMNS)]
-        for name in order
+        [name, *(figures.rows[name][c].text() if c in figures.rows[name] else "–" for c in _COLUMNS)] for name in order
     ]
     gain, p_value = figures.gain["interval"], figures.gain["p_value"]
     text = (
@@ -188,7 +187,7 @@ def _recommender_sections(
     tables = [
         Table(
             ["", *(f"{metric}@{k}" for k in config.ks)],
-            [[name, *(format_interval(figures[name].intervals[f"{metric}@{k}"]) for k in config.ks)] for name in order],
+            [[name, *(figures[name].intervals[f"{metric}@{k}"].text() for k in config.ks)] for name in order],
             f"{metric}@k over the whole catalogue{', seen items removed' if config.remove_seen else ''}; "
             "ties count against a recommender.",
             [order.index(COSINE)],
@@ -215,7 +214,7 @@ def _recommender_sections(
         rates = list(next(iter(figures.values())).online)
         table = Table(
             ["", *rates],
-            [[name, *(format_interval(figures[name].online[rate], 4) for rate in rates)] for name in order],
+            [[name, *(figures[name].online[rate].text(4) for rate in rates)] for name in order],
             "Expected by the simulator's judge, who knows what the users want: clicks per item shown in a list of ten, "
             "and purchases per list (article section 10.4).",
         )

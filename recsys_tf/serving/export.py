@@ -9,6 +9,7 @@ from recsys_tf.errors import InputError
 from recsys_tf.evaluation.predictions import item_representations
 from recsys_tf.publishing import published_directory
 from recsys_tf.sequences.labels import class_names
+from recsys_tf.serving.model_folders import version_folders
 from recsys_tf.serving.signatures import ClassifierSignatures
 from recsys_tf.training.runs import Run, load_classifier
 
@@ -23,7 +24,7 @@ def export_classifier(run: Run, config: ExportConfig) -> Path:
     with tf.device("/CPU:0"):
         signatures = classifier_signatures(run, config.max_k)
         folder = config.output / MODEL_NAME
-        target = folder / str(1 + max(versions(folder), default=0))
+        target = folder / str(1 + max(version_folders(folder) if folder.is_dir() else (), default=0))
         with published_directory(target) as temporary:
             tf.saved_model.save(signatures, str(temporary), signatures=signatures.signatures())
     return target
@@ -37,16 +38,9 @@ def classifier_signatures(run: Run, max_k: int) -> ClassifierSignatures:
     return ClassifierSignatures(model, space, settings.inputs, classes, vectors, max_k)
 
 
-def versions(folder: Path) -> list[int]:
-    """List the numeric versions in a model's folder, smallest first; other names are none."""
-    if not folder.is_dir():
-        return []
-    return sorted(int(path.name) for path in folder.iterdir() if path.is_dir() and path.name.isdecimal())
-
-
 def newest_version(folder: Path) -> Path:
     """Return the folder of the largest version. Raises InputError when there is none."""
-    found = versions(folder)
+    found = version_folders(folder) if folder.is_dir() else {}
     if not found:
         raise InputError("no exported version here; `python run.py export` makes one", file=folder)
-    return folder / str(found[-1])
+    return found[max(found)]

@@ -29,13 +29,7 @@ def make_deterministic(seed: int) -> None:
 
 def new_classifier(data: PreparedData, config: ClassifierConfig, every_position: bool) -> tf.keras.Sequential:
     """Build the classifier that fits a prepared data set. Raises InputError when there are not two classes."""
-    classes = class_names(data.space, config.target)
-    if len(classes) < 2:
-        named = f" ({classes[0]!r})" if classes else ""
-        raise InputError(
-            f"target {config.target} has {len(classes)} class{named} in the training events: there is nothing to tell "
-            "apart; choose another --classifier.target"
-        )
+    classes = _check_classes(data, config)
     sizes = event_sizes(data.space)
     model = build_classifier(config, len(classes), sizes, EventFeatures(data.space).vocab_size, every_position)
     # One pass over a single start token creates the weights.
@@ -43,6 +37,17 @@ def new_classifier(data: PreparedData, config: ClassifierConfig, every_position:
     start["words"] = tf.zeros([1, 1, data.space.words], tf.int64)
     model(EventFeatures(data.space).inputs(start, config.inputs))
     return model
+
+
+def _check_classes(data: PreparedData, config: ClassifierConfig) -> tuple[str, ...]:
+    classes = class_names(data.space, config.target)
+    if len(classes) < 2:
+        named = f" ({classes[0]!r})" if classes else ""
+        raise InputError(
+            f"target {config.target} has {len(classes)} class{named} in the training events: there is nothing to tell "
+            "apart; choose another --classifier.target"
+        )
+    return classes
 
 
 def fit_classifier(
@@ -56,6 +61,7 @@ def fit_classifier(
     make_deterministic(fit.seed)
     training = _batches(data, "training", config, fit, fit.batch_size, fit.seed)
     validation = _batches(data, "validation", config, fit, _VALIDATION_BATCH, None)
+    _check_classes(data, config)
     steps, labelled = _count(training)
     if labelled == 0:
         raise InputError(

@@ -20,7 +20,7 @@ from recsys_tf.evaluation.plots import (
     learning_curves_plot,
     reliability_plot,
 )
-from recsys_tf.evaluation.report import Picture, Report, Section, Table, format_interval, plain, write_report
+from recsys_tf.page import Picture, Report, Section, Table, plain, write_report
 
 NAN = float("nan")
 
@@ -179,9 +179,9 @@ def test_nested_dataclasses_become_nested_objects() -> None:
 
 
 def test_intervals_are_written_with_their_ends_where_these_are_known() -> None:
-    assert format_interval(Interval(0.51234, 0.4, 0.6)) == "0.512 [0.400, 0.600]"
-    assert format_interval(Interval(0.51234, 0.4, 0.6), digits=1) == "0.5 [0.4, 0.6]"
-    assert format_interval(Interval(0.51234, NAN, NAN)) == "0.512"
+    assert Interval(0.51234, 0.4, 0.6).text() == "0.512 [0.400, 0.600]"
+    assert Interval(0.51234, 0.4, 0.6).text(digits=1) == "0.5 [0.4, 0.6]"
+    assert Interval(0.51234, NAN, NAN).text() == "0.512"
 
 
 def confusion_of_three() -> Plot:

@@ -128,7 +128,7 @@ class Answer:
 
 @contextmanager
 def live_server(
-    folders: Mapping[str, Path], poll_seconds: float = 0.05, max_body_bytes: int = 1_000_000, **limits: int
+    folders: Mapping[str, Path], poll_seconds: float = 0.05, max_body_bytes: int = 1_000_000, **limits: Any
 ) -> Iterator[LiveServer]:
     announced: list[str] = []
     table = ModelTable(folders, poll_seconds, announced.append)

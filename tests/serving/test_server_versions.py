@@ -139,12 +139,10 @@ def test_removing_the_newest_rolls_back_and_removing_all_gives_404(
     shutil.rmtree(folder / "2")
     until(lambda: answer(server) == [1.0])
     until(lambda: states(server) == {"2": "END", "1": "AVAILABLE"})
-    shutil.rmtree(folder)
+    shutil.rmtree(folder / "1")
     until(lambda: server.predict({"instances": [0]}).status == 404)
     assert states(server) == {"2": "END", "1": "END"}
-    publish_parent = folder / "5"
-    folder.mkdir()
-    publish(saved[3], publish_parent)
+    publish(saved[3], folder / "5")
     until(lambda: answer(server) == [3.0])
 
 

@@ -25,8 +25,16 @@ _QUEUE = 256
 class RestApplication:
     """TensorFlow Serving's REST interface over a table of models, as an ASGI callable."""
 
-    def __init__(self, table: ModelTable, max_body_bytes: int, workers: int = _WORKERS, queue: int = _QUEUE) -> None:
+    def __init__(
+        self,
+        table: ModelTable,
+        max_body_bytes: int,
+        timeout_seconds: float = 30.0,
+        workers: int = _WORKERS,
+        queue: int = _QUEUE,
+    ) -> None:
         self._table, self._max_body_bytes, self._queue = table, max_body_bytes, queue
+        self._timeout_seconds = timeout_seconds
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="requests")
         # Requests that wait or run; counted on the event loop only.
         self._pending = 0
@@ -56,14 +64,25 @@ class RestApplication:
         self._pool.shutdown()
 
     async def _answer(self, route: Route, body: bytes, gzip: bool) -> bytes:
+        if route.verb in ("status", "metadata"):
+            # Whoever asks how the server is must not wait behind what keeps it busy.
+            return _work(self._table, route, body, self._max_body_bytes if gzip else None)
         if self._pending >= self._queue:
             raise ServingError(Code.UNAVAILABLE, f"The server is overloaded: {self._queue} requests are waiting")
+        work = partial(_work, self._table, route, body, self._max_body_bytes if gzip else None)
+        running = asyncio.get_running_loop().run_in_executor(self._pool, work)
         self._pending += 1
+        # A graph cannot be stopped half-way: past the limit the client is told, and the thread is free when it ends.
+        running.add_done_callback(self._finished)
         try:
-            work = partial(_work, self._table, route, body, self._max_body_bytes if gzip else None)
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-        finally:
-            self._pending -= 1
+            return await asyncio.wait_for(asyncio.shield(running), self._timeout_seconds)
+        except TimeoutError:
+            raise ServingError(Code.DEADLINE_EXCEEDED, f"No answer within {self._timeout_seconds:g} s") from None
+
+    def _finished(self, running: asyncio.Future[bytes]) -> None:
+        self._pending -= 1
+        if not running.cancelled():
+            running.exception()  # a late error has nobody left to hear it
 
 
 def _work(table: ModelTable, route: Route, body: bytes, inflate_limit: int | None) -> bytes:

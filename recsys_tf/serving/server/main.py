@@ -26,7 +26,7 @@ def serve_locally(config: ServeConfig) -> None:
     models = model_folders(config.model)
     listener = listening_socket(config.host, config.rest_port)
     table = ModelTable(models, config.poll_seconds, _say)
-    application = RestApplication(table, config.max_body_bytes)
+    application = RestApplication(table, config.max_body_bytes, config.request_timeout_seconds)
     with listener:
         signal.signal(signal.SIGTERM, _interrupt)
         try:

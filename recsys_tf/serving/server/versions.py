@@ -58,8 +58,9 @@ class ServedModel:
     def refresh(self) -> None:
         """Look at the folder once: load the best version that is not served yet, then unload the others."""
         try:
-            found = _loadable(self.folder)
-            best = self._load_best(found)
+            found = version_folders(self.folder)
+            # One without a SavedModel is still being copied.
+            best = self._load_best({number: path for number, path in found.items() if holds_saved_model(path)})
         except OSError:
             # A folder that cannot be read just now says nothing about its versions.
             return
@@ -201,14 +202,6 @@ class ModelTable:
             finally:
                 self._looked[name].set()
             self._stopping.wait(self._poll_seconds)
-
-
-def _loadable(folder: Path) -> dict[int, Path]:
-    """Find the version folders that hold a SavedModel; one without is still being copied."""
-    try:
-        return {number: path for number, path in version_folders(folder).items() if holds_saved_model(path)}
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
 
 
 def _fingerprint(folder: Path) -> Fingerprint:
