@@ -158,7 +158,8 @@ def training_batches(
 
     inputs: see `EventFeatures.inputs`, over [batch, length]; labels: int64 [batch, length] when the windowing answers
     all positions, [batch] when the last one; weights: float32 of the same shape, 0 where there is no label, with mean 1
-    over the batch. static_shapes: pad every batch to 1 + max_length and drop an incomplete last one (XLA, TPU);
+    over the positions that are not padding. static_shapes: pad every batch to 1 + max_length and drop an incomplete
+    last one (XLA, TPU);
     otherwise sequences of similar length share a batch and are padded to the longest of them.
     """
     features = EventFeatures(data.space)
@@ -181,7 +182,9 @@ def training_batches(
         if windowing.answers == "last":
             label = tf.gather(label, held - 1, batch_dims=1)
         labelled = tf.cast(label >= 0, tf.float32)
-        share = tf.reduce_sum(labelled) / tf.cast(tf.size(labelled), tf.float32)
+        # Keras averages a loss over what the mask leaves, so that is where the weights must have mean 1.
+        positions = tf.reduce_sum(held) if windowing.answers == "all" else tf.size(held, tf.int64)
+        share = tf.reduce_sum(labelled) / tf.cast(positions, tf.float32)
         return features.inputs(batch, inputs), tf.maximum(label, 0), tf.math.divide_no_nan(labelled, share)
 
     return batches.map(finish, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)

@@ -3,14 +3,15 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 
 from recsys_tf.config import ClassifierConfig, FitConfig, preset
 from recsys_tf.errors import InputError
-from recsys_tf.sequences.dataset import PreparedData
-from recsys_tf.training.fit import fit_classifier
+from recsys_tf.sequences.dataset import PreparedData, Windowing, training_batches
+from recsys_tf.training.fit import fit_classifier, new_classifier
 from recsys_tf.training.runs import load_classifier, open_run, run_directory, write_run
 from recsys_tf.training.schedule import WarmupCosine
 
@@ -93,3 +94,23 @@ def test_a_damaged_run_is_named(prepared: PreparedData, tmp_path: Path) -> None:
 def test_runs_are_named_after_what_they_train() -> None:
     assert run_directory(preset("article")) == Path("data/runs/classifier-token-next_category")
     assert run_directory(dataclasses.replace(preset("quick"), run="elsewhere")) == Path("elsewhere")
+
+
+@pytest.mark.parametrize("every_position", [True, False])
+def test_the_reported_loss_is_the_mean_over_what_is_labelled(
+    prepared: PreparedData, tmp_path: Path, every_position: bool
+) -> None:
+    answers: Literal["all", "last"] = "all" if every_position else "last"
+    model = new_classifier(prepared, SMALL, every_position)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    # One batch of the whole side: shorter sequences are padded, and many positions have no label.
+    windowing = Windowing("validation", answers, "next_category", 5)
+    inputs, labels, weights = next(iter(training_batches(prepared, windowing, "events", 100_000)))
+    probabilities = model(inputs).numpy()
+    own = np.take_along_axis(probabilities, labels.numpy()[..., None], axis=-1)[..., 0]
+    labelled = weights.numpy() > 0
+    assert 0 < labelled.sum() < labelled.size or not every_position
+    expected = -np.log(own[labelled]).mean()
+    assert model.evaluate(inputs, labels, sample_weight=weights, batch_size=100_000, verbose=0) == pytest.approx(
+        expected, rel=1e-4
+    )
