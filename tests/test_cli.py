@@ -80,7 +80,7 @@ def test_logs_with_nothing_to_learn_are_refused_before_training(
     (tmp_path / "user_behavior_data.csv").write_text(log)
     options = [str(tmp_path / "run") if option == "RUN" else option for option in options]
     arguments = ["train", "--data", str(tmp_path), "--run", str(tmp_path / "run"), "--fit.epochs", "1"]
-    arguments += [*options, "--export.output", str(tmp_path / "saved")]
+    arguments += ["--classifier.lstm-units", "8", "8", *options, "--export.output", str(tmp_path / "saved")]
     if not message:
         # One behaviour only: six classes by the schema, a single one in the data; it trains, and says how it does.
         assert main([*arguments, "--evaluate.bootstrap-samples", "10"]) == 0

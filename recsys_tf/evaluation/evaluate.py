@@ -1,6 +1,8 @@
 """Evaluate a finished run on its test side: figures, pictures, one HTML page and its JSON."""
 
 import dataclasses
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from recsys_tf.errors import InputError
 from recsys_tf.evaluation.classification_metrics import confusion, reliability
 from recsys_tf.evaluation.classifier_evaluation import ClassifierFigures, evaluate_classifier, read_ceiling
 from recsys_tf.evaluation.plots import Plot, comparison_plot, confusion_plot, learning_curves_plot, reliability_plot
-from recsys_tf.evaluation.predictions import Predictions, item_representations, predict
+from recsys_tf.evaluation.predictions import Predictions, item_representations, make_predictor
 from recsys_tf.evaluation.queries import Queries, TrainingEvents, read_queries, read_training_events
 from recsys_tf.evaluation.recommender_evaluation import (
     RecommenderFigures,
@@ -44,6 +46,8 @@ class Evaluation:
 
 def evaluate_run(run: Run, config: EvaluateConfig, directory: Path) -> Evaluation:
     """Measure the run's classifier and the recommenders on its test side and write report.html and report.json."""
+    if config.bootstrap_samples < 1 or min(config.ks, default=0) < 1:
+        raise InputError(f"bootstrap_samples {config.bootstrap_samples} and ks {config.ks}: all must be at least 1")
     settings = run.config.classifier
     model = load_classifier(run)
     training = read_training_events(run.data)
@@ -52,11 +56,12 @@ def evaluate_run(run: Run, config: EvaluateConfig, directory: Path) -> Evaluatio
     ceiling = read_ceiling(truth, queries) if settings.target == "next_category" and len(queries) else None
     if len(queries) == 0:
         raise InputError(f"no test event has a class for target {settings.target}: there is nothing to evaluate")
-    predictions = predict(model, run.data.space, settings.inputs, queries)
+    predict = make_predictor(model, run.data.space, settings.inputs)
+    predictions = predict(queries)
     classifier = evaluate_classifier(
         predictions.probabilities, queries, training, run.data.space, settings, config, ceiling
     )
-    recommenders = _evaluate_recommenders(run, model, training, config, truth)
+    recommenders = _evaluate_recommenders(run, model, predict, training, config, truth)
     report = Report(
         title=f"{run_directory(run.config).name}: {settings.target.replace('_', ' ')} by the article's LSTM classifier",
         facts=_facts(run, queries, config),
@@ -83,7 +88,12 @@ def evaluate_run(run: Run, config: EvaluateConfig, directory: Path) -> Evaluatio
 
 
 def _evaluate_recommenders(
-    run: Run, model: Any, training: TrainingEvents, config: EvaluateConfig, truth: Path
+    run: Run,
+    model: Any,
+    predict: Callable[[Queries], Predictions],
+    training: TrainingEvents,
+    config: EvaluateConfig,
+    truth: Path,
 ) -> dict[str, RecommenderFigures]:
     queries = read_queries(run.data, "next_item", 1, config.max_queries, config.seed)
     catalogue = run.data.space.catalogue
@@ -91,7 +101,7 @@ def _evaluate_recommenders(
     if len(queries) == 0 or len(train.item) == 0:
         return {}
     inputs = run.config.classifier.inputs
-    users = predict(model, run.data.space, inputs, queries).representations
+    users = predict(queries).representations
     items = item_representations(model, run.data.space, inputs)
 
     def cosine(rows: slice) -> Scores:
@@ -137,9 +147,13 @@ def _classifier_section(figures: ClassifierFigures, pictures: list[Picture]) -> 
     ]
     gain, p_value = figures.gain["interval"], figures.gain["p_value"]
     text = (
-        f"On the same events the classifier is right {100 * gain.mean:+.1f} points more often than the best simple "
-        f"rule, {figures.best_rule} (95 % interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f}, "
-        f"p = {p_value:.2g}). "
+        ""
+        if math.isnan(p_value)
+        else (
+            f"On the same events the classifier is right {100 * gain.mean:+.1f} points more often than the best simple "
+            f"rule, {figures.best_rule} (95 % interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f}, "
+            f"p = {p_value:.2g}). "
+        )
     )
     if figures.share_of_the_way is not None:
         text += (

@@ -1,5 +1,6 @@
 """Ask a trained classifier the questions of an evaluation, batch by batch."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,16 +31,22 @@ class Predictions:
     representations: Floats
 
 
-def predict(model: tf.keras.Sequential, space: FeatureSpace, inputs: Inputs, queries: Queries) -> Predictions:
-    """Run the classifier over every query, histories of similar length together."""
+def make_predictor(model: tf.keras.Sequential, space: FeatureSpace, inputs: Inputs) -> Callable[[Queries], Predictions]:
+    """Return the function that runs a classifier over queries; its graph is traced once, for every length."""
     features = EventFeatures(space)
+    spec = {name: tf.TensorSpec([None, None], tf.int64) for name in ("row", "behavior", "device", "timestamp")}
+    spec["words"] = tf.TensorSpec([None, None, space.words], tf.int64)
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator, unused-ignore]
-    @tf.autograph.experimental.do_not_convert
+    @tf.function(input_signature=[spec], autograph=False)  # type: ignore[untyped-decorator, unused-ignore]
     def answer(ids: dict[str, Any]) -> tuple[Any, Any]:
         hidden = representation(model, features.inputs(ids, inputs))
         return model.layers[-1](hidden), hidden
 
+    return lambda queries: _predict(answer, queries)
+
+
+def _predict(answer: Callable[[dict[str, Any]], tuple[Any, Any]], queries: Queries) -> Predictions:
+    # Histories of similar length share a batch, so that little is padding.
     order = np.argsort(queries.held, kind="stable")
     progress = Progress("predicting", "histories", len(queries))
     parts = []

@@ -64,6 +64,10 @@ def evaluate_recommenders(
     """
     targets = queries.target_row - FIRST
     excluded = seen_items(queries, len(items)) if config.remove_seen else None
+    if excluded is not None:
+        # What has been removed cannot be recommended: a target that the user had before is a miss.
+        repeated = np.asarray(excluded[np.arange(len(targets)), targets]).ravel()
+        targets = np.where(repeated, -1, targets)
     judge = Judge.load(truth) if truth is not None else None
     figures = {}
     for name, score in with_progress(scorers.items(), "ranking the catalogue", "recommenders", len(scorers)):

@@ -58,6 +58,8 @@ def fit_classifier(
     Writes directory/weights.h5 whenever an epoch is the best so far, and TensorBoard logs. Returns the model with those
     weights and the history per epoch: loss, accuracy, val_loss, val_accuracy, seconds.
     """
+    if fit.epochs < 1 or fit.batch_size < 1:
+        raise InputError(f"{fit.epochs} epochs of batches of {fit.batch_size}: both must be at least 1")
     make_deterministic(fit.seed)
     training = _batches(data, "training", config, fit, fit.batch_size, fit.seed)
     validation = _batches(data, "validation", config, fit, _VALIDATION_BATCH, None)

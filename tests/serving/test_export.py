@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from recsys_tf.config import ExportConfig, TrainConfig
 from recsys_tf.errors import InputError
-from recsys_tf.evaluation.predictions import predict
+from recsys_tf.evaluation.predictions import make_predictor
 from recsys_tf.evaluation.queries import Queries, read_queries
 from recsys_tf.publishing import published_directory
 from recsys_tf.sequences.dataset import open_prepared
@@ -110,7 +110,7 @@ def test_a_process_without_our_package_gives_the_training_codes_answers(run: Run
     }  # fmt: skip
     answers = ask(exported, asked)
     names = class_names(run.data.space, "next_category")
-    expected = predict(load_classifier(run), run.data.space, "events", queries).probabilities
+    expected = make_predictor(load_classifier(run), run.data.space, "events")(queries).probabilities
     order = np.argsort(-expected, axis=1, kind="stable")[:, :k]
     got = answers["next_class_full"]
     assert np.array(got["probability"]) == pytest.approx(np.take_along_axis(expected, order, 1), abs=1e-5)

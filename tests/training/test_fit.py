@@ -30,8 +30,9 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(prepared: P
     assert (weights[0][0] != weights[2][0]).any()
 
 
-@pytest.mark.parametrize("inputs", ["events", "token", "numeric"])
-@pytest.mark.parametrize("every_position", [True, False])
+@pytest.mark.parametrize(
+    ("inputs", "every_position"), [("events", True), ("events", False), ("token", False), ("numeric", True)]
+)
 def test_the_loss_falls(prepared: PreparedData, tmp_path: Path, inputs: str, every_position: bool) -> None:
     config = dataclasses.replace(SMALL, inputs=inputs, dropout=0.0)  # type: ignore[arg-type]
     fit = FitConfig(epochs=2, batch_size=32, learning_rate=1e-2, every_position=every_position, decay=False)

@@ -1,0 +1,53 @@
+"""The README's tables are what the result files say."""
+
+from pathlib import Path
+
+import pytest
+
+from recsys_tf.errors import InputError
+from recsys_tf.results.files import DIRECTORY, publish_result, read_result
+from recsys_tf.results.tables import TABLES, interval, markdown_table, write_tables
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_the_readme_holds_the_tables_of_the_published_results(tmp_path: Path) -> None:
+    page = tmp_path / "README.md"
+    committed = (ROOT / "README.md").read_text(encoding="utf-8")
+    page.write_text(committed, encoding="utf-8")
+    write_tables(page)
+    assert page.read_text(encoding="utf-8") == committed
+    for name in TABLES:
+        assert f"<!-- table {name} -->" in committed
+
+
+def test_every_result_says_how_it_was_made() -> None:
+    files = sorted(DIRECTORY.glob("*.json"))
+    assert files
+    for path in files:
+        result = read_result(path.stem)
+        assert {"command", "machine", "packages", "commit", "finished"} <= set(result), path.name
+        assert path.stat().st_size < 100_000
+        text = path.read_text(encoding="utf-8")
+        assert "/work" not in text
+        assert "/tmp" not in text
+
+
+def test_unknown_tables_and_results_are_named(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("<!-- table nonsense -->\n<!-- end of table -->\n")
+    with pytest.raises(InputError, match="unknown table 'nonsense'"):
+        write_tables(page)
+    page.write_text("nothing")
+    with pytest.raises(InputError, match="no place"):
+        write_tables(page)
+    with pytest.raises(InputError, match="no such published result"):
+        read_result("nonsense")
+    with pytest.raises(InputError, match="is no name"):
+        publish_result("../escape", {})
+
+
+def test_layout() -> None:
+    assert markdown_table(["a", "b"], [["x", "1"]]) == "| a | b |\n| --- | ---: |\n| x | 1 |"
+    assert interval({"mean": 0.5, "low": 0.25, "high": 0.75}, 2) == "0.50 [0.25, 0.75]"
+    assert interval({"mean": 0.5, "low": None, "high": None}) == "0.500"
