@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
@@ -57,6 +58,8 @@ def day_plot(timestamp: pd.Series) -> Plot:
     axes.plot(days, counts, color=BLUE, lw=1.6)
     axes.fill_between(days, counts, color=SKY, alpha=0.25, lw=0)
     axes.set(xlabel="day (UTC)", ylabel="events", ylim=(0, None))
+    axes.xaxis.set_major_locator(locator := AutoDateLocator(maxticks=8))
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     axes.yaxis.set_major_formatter(_THOUSANDS)
     axes.grid(axis="y", color=LINE, lw=0.8)
     return Plot(figure, "Look for gaps (days that were not logged), jumps (campaigns or bots) and the weekly rhythm.")
@@ -83,8 +86,7 @@ def length_plot(user: pd.Series) -> Plot:
     axes.set(xscale="log", yscale="log", xlabel="events of a user", ylabel="users")
     median = float(np.median(lengths))
     axes.axvline(median, color=INK, lw=1.0, ls=":")
-    axes.annotate(f"median {median:,.0f}", (median, 1), xycoords=("data", "axes fraction"), xytext=(4, -12),
-                  textcoords="offset points", color=INK, fontsize=9)  # fmt: skip
+    axes.text(0.98, 0.92, f"median {median:,.0f} (dotted line)", ha="right", color=MUTED, transform=axes.transAxes)
     axes.grid(color=LINE, lw=0.8)
     axes.set_axisbelow(True)
     return Plot(
