@@ -51,6 +51,6 @@ def _read(path: Path, schema: Any) -> pd.DataFrame:
         row = int(first["index"]) if pd.notna(first["index"]) else None
         column = str(first["column"]) if pd.notna(first["column"]) else None
         raise InputError(
-            f"{first['failure_case']!r} fails {first['check']}", file=path, row=row, column=column
+            f"'{first['failure_case']}' fails {first['check']}", file=path, row=row, column=column
         ) from error
     return table

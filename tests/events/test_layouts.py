@@ -83,7 +83,8 @@ def test_bestbuy_makes_a_search_and_a_click_of_a_row(tmp_path: Path) -> None:
         tmp_path,
         clicks="user_id,item_id,category,query,query_time,click_time\n"
         "ab,97,abcat,Batman ,2011-08-11 03:59:04.27,2011-08-11 04:00:17\n",
-        alone="user_id,category,query,query_time,click_time\ncd,abcat,zumba,2011-08-11 06:31:44.88,2011-08-11 06:32:14.783\n",
+        alone="user_id,category,query,query_time,click_time\n"
+        "cd,abcat,zumba,2011-08-11 06:31:44.88,2011-08-11 06:32:14.783\n",
         names="item_id,name\n97,Batman: Arkham City\n",
     )
     assert rows(log, "user_id", "item_id", "behavior", "query") == [

@@ -53,7 +53,7 @@ def test_damaged_tables_are_named(folder: Path, clean_log: CleanLog, tmp_path: P
     with pytest.raises(InputError, match="no readable Parquet"):
         read_clean_log(tmp_path)
     clean_log.events.assign(position=-1).to_parquet(tmp_path / "events.parquet")
-    with pytest.raises(InputError, match=r"row 0, column position: -1 fails"):
+    with pytest.raises(InputError, match=r"row 0, column position: '-1' fails"):
         read_clean_log(tmp_path)
     clean_log.events.to_parquet(tmp_path / "events.parquet")
     clean_log.items.iloc[1:].to_parquet(tmp_path / "items.parquet")
