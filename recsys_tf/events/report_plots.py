@@ -58,7 +58,7 @@ def day_plot(timestamp: pd.Series) -> Plot:
     axes.plot(days, counts, color=BLUE, lw=1.6)
     axes.fill_between(days, counts, color=SKY, alpha=0.25, lw=0)
     axes.set(xlabel="day (UTC)", ylabel="events", ylim=(0, None))
-    axes.xaxis.set_major_locator(locator := AutoDateLocator(maxticks=8))
+    axes.xaxis.set_major_locator(locator := AutoDateLocator(maxticks=8))  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     axes.yaxis.set_major_formatter(_THOUSANDS)
     axes.grid(axis="y", color=LINE, lw=0.8)
