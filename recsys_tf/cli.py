@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast, get_args
+from typing import Annotated, Any, Literal, TypeVar, cast, get_args
 
 import tyro
 
@@ -31,6 +31,9 @@ from recsys_tf.config import (
 from recsys_tf.errors import InputError
 
 T = TypeVar("T")
+
+# The options of a verb's own configuration need no prefix: `evaluate --online`.
+_BARE = tyro.conf.arg(name="")
 
 LogFormat = Literal[
     "generic",
@@ -83,7 +86,7 @@ class EvaluateCommand:
     run: str = ""
     # Also write the figures as one small JSON file for the README's tables: <results>/<name>.json.
     publish: str = ""
-    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    evaluate: Annotated[EvaluateConfig, _BARE] = field(default_factory=EvaluateConfig)
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ class ExportCommand:
 
     # The run's folder; empty means the newest in data/runs.
     run: str = ""
-    export: ExportConfig = field(default_factory=ExportConfig)
+    export: Annotated[ExportConfig, _BARE] = field(default_factory=ExportConfig)
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ def _print_account(log: CleanLog) -> None:
 def _print_comparison(evaluation: Evaluation) -> None:
     print(f"{evaluation.queries:,} of {evaluation.possible:,} test events of {evaluation.users:,} users")
     rows = evaluation.classifier.rows
-    columns = ["accuracy", "top5_accuracy", "macro_recall", "macro_f1", "weighted_f1"]
+    columns = ["accuracy", "top5_accuracy", "weighted_recall", "macro_recall", "macro_f1", "weighted_f1"]
     print(f"{'':<28}" + "".join(f"{column.replace('_', ' '):>23}" for column in columns))
     for name in sorted(rows, key=lambda name: -rows[name]["accuracy"].mean):
         cells = [rows[name][column].text() if column in rows[name] else "–" for column in columns]
@@ -173,9 +173,8 @@ def _print_comparison(evaluation: Evaluation) -> None:
 
 
 def _print_figures(evaluation: Evaluation) -> None:
-    row = evaluation.classifier.rows["classifier"]
-    print(f"Accuracy: {row['accuracy'].mean:.4f}")
-    print(f"Recall: {row['macro_recall'].mean:.4f}")
+    print(f"Accuracy: {evaluation.classifier.plain['accuracy']:.4f}")
+    print(f"Recall: {evaluation.classifier.plain['macro_recall']:.4f}")
 
 
 def _result(run: Run, evaluation: Evaluation, config: EvaluateConfig) -> dict[str, object]:

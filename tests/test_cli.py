@@ -108,7 +108,7 @@ def test_from_a_raw_log_to_an_answer(
     read = sum(1 for _ in (raw_folder / "user_behavior_data.csv").open(encoding="utf-8")) - 1
     assert len(rejects) + len(pd.read_parquet(run / "clean" / "events.parquet")) == read
 
-    assert main(["evaluate", "--evaluate.online", "--evaluate.max-queries", "100"]) == 0
+    assert main(["evaluate", "--online", "--max-queries", "100"]) == 0
     output = capsys.readouterr().out
     assert "first-order Markov" in output
     assert "to the ceiling" in output

@@ -134,6 +134,7 @@ def _facts(run: Run, queries: Queries, config: EvaluateConfig) -> dict[str, str]
 _COLUMNS = {
     "accuracy": "accuracy",
     "top5_accuracy": "top-5 accuracy",
+    "weighted_recall": "weighted recall",
     "macro_recall": "macro recall",
     "macro_f1": "macro F1",
     "weighted_f1": "weighted F1",
