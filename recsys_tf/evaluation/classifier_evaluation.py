@@ -17,7 +17,7 @@ from recsys_tf.evaluation.bootstrap import (
     paired_difference,
 )
 from recsys_tf.evaluation.class_rules import ClassTransitions, LastClass, MajorityClass, MarkovClass, MostFrequentClass
-from recsys_tf.evaluation.classification_metrics import correct, log_losses, top_k_correct
+from recsys_tf.evaluation.classification_metrics import classification_metrics, correct, log_losses, top_k_correct
 from recsys_tf.evaluation.queries import Ints, Queries, TrainingEvents
 from recsys_tf.sequences.feature_space import FeatureSpace
 from recsys_tf.sequences.labels import EventClasses, class_names
@@ -31,12 +31,14 @@ class ClassifierFigures:
 
     rows: metric → interval, by the name of the model ("classifier") and of each rule, and "ceiling" where the truth is
     known. right: 0 or 1 per query, by the same names. predicted: the model's classes [queries].
+    plain: accuracy, recall and F1 as scikit-learn has them, the article's own measures (section 5.2).
     gain: accuracy over the best simple rule on the same events, with its p-value; best_rule: that rule's name.
     """
 
     rows: dict[str, dict[str, Interval]]
     right: dict[str, npt.NDArray[np.float64]]
     predicted: Ints
+    plain: dict[str, float]
     best_rule: str
     gain: dict[str, Any]
 
@@ -87,7 +89,9 @@ def evaluate_classifier(
         rows["ceiling"] = clustered_intervals(
             {"accuracy": ceiling}, queries.clusters, config.bootstrap_samples, config.seed
         )
-    return ClassifierFigures(rows, right, predicted, best, {"interval": gain.interval, "p_value": gain.p_value})
+    plain = classification_metrics(queries.label, predicted)
+    significance = {"interval": gain.interval, "p_value": gain.p_value}
+    return ClassifierFigures(rows, right, predicted, plain, best, significance)
 
 
 def read_ceiling(truth: Path, queries: Queries) -> npt.NDArray[np.float64] | None:

@@ -16,6 +16,13 @@ from recsys_tf.sequences.features import EventFeatures, EventIds, start_ids
 
 Tensors = dict[str, Any]
 
+_HISTORY = [tf.TensorSpec([None, None], tf.string, name) for name in ("item_id", "behavior")]
+_CONTEXT = [
+    *(tf.TensorSpec([None, None], tf.string, name) for name in ("query", "device")),
+    tf.TensorSpec([None, None], tf.int64, "timestamp"),
+]
+_K = tf.TensorSpec([None], tf.int32, "k")
+
 
 class ClassifierSignatures(tf.Module):  # type: ignore[misc]
     """What a server is asked: the class of the next event, and items by cosine similarity (article section 3.2.3)."""
@@ -47,42 +54,18 @@ class ClassifierSignatures(tf.Module):  # type: ignore[misc]
             "recommend": self.recommend.get_concrete_function(),
         }
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None, None], tf.string, "item_id"),
-            tf.TensorSpec([None, None], tf.string, "behavior"),
-            tf.TensorSpec([None], tf.int32, "k"),
-        ],
-        autograph=False,
-    )
+    @tf.function(input_signature=[*_HISTORY, _K], autograph=False)
     def next_class(self, item_id: Any, behavior: Any, k: Any) -> Tensors:
         """History [batch, length] and k [batch] → the k likeliest classes: label and probability [batch, max(k)]."""
         empty = tf.zeros_like(item_id)
         return self._likeliest(item_id, behavior, empty, empty, tf.zeros(tf.shape(item_id), tf.int64), k)
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None, None], tf.string, "item_id"),
-            tf.TensorSpec([None, None], tf.string, "behavior"),
-            tf.TensorSpec([None, None], tf.string, "query"),
-            tf.TensorSpec([None, None], tf.string, "device"),
-            tf.TensorSpec([None, None], tf.int64, "timestamp"),
-            tf.TensorSpec([None], tf.int32, "k"),
-        ],
-        autograph=False,
-    )
+    @tf.function(input_signature=[*_HISTORY, *_CONTEXT, _K], autograph=False)
     def next_class_full(self, item_id: Any, behavior: Any, query: Any, device: Any, timestamp: Any, k: Any) -> Tensors:
         """The same from all that is known of each event; "" and 0 stand for what is not."""
         return self._likeliest(item_id, behavior, query, device, timestamp, k)
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None, None], tf.string, "item_id"),
-            tf.TensorSpec([None, None], tf.string, "behavior"),
-            tf.TensorSpec([None], tf.int32, "k"),
-        ],
-        autograph=False,
-    )
+    @tf.function(input_signature=[*_HISTORY, _K], autograph=False)
     def recommend(self, item_id: Any, behavior: Any, k: Any) -> Tensors:
         """History [batch, length] and k [batch] → the k most similar items: item_id, title, score [batch, max(k)]."""
         empty = tf.zeros_like(item_id)
