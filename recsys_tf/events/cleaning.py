@@ -14,9 +14,9 @@ import pandera.errors
 
 from recsys_tf.config import CleaningConfig
 from recsys_tf.errors import InputError
+from recsys_tf.events.canonical_columns import Layout
 from recsys_tf.events.item_cleaning import clean_items
 from recsys_tf.events.judgement import Account, Judgement, balance, judged_table, reasons_of, shown
-from recsys_tf.events.layouts import Layout
 from recsys_tf.events.ordering import ordered, repetitions
 from recsys_tf.events.schema import BEHAVIOR_ALIASES, BEHAVIORS, EVENT_COLUMNS, EVENTS, ITEMS
 from recsys_tf.events.text_columns import Bools, Ints, TextColumn, text_column

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from recsys_tf.events.canonical_columns import Layout
 from recsys_tf.events.judgement import Account, Judgement, balance, judged_table, reasons_of, shown
-from recsys_tf.events.layouts import Layout
 from recsys_tf.events.text_columns import Ints, TextColumn, text_column
 
 

@@ -5,22 +5,26 @@ column means what; times, numbers and behaviours are judged by the rules of `cle
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from recsys_tf.errors import InputError
+from recsys_tf.events.canonical_columns import (
+    EVENT_TEXT,
+    Layout,
+    Rule,
+    constant,
+    having,
+    item_table,
+    joined,
+    named_columns,
+    per_text,
+)
 from recsys_tf.events.raw_file import RawFile
 from recsys_tf.events.schema import ITEM_COLUMNS
-from recsys_tf.events.timestamps import Unit
-
-Bools = npt.NDArray[np.bool_]
-
-EVENT_TEXT: Final = ("user_id", "item_id", "behavior", "timestamp", "position", "query", "device")
 
 # Header lines of layouts whose files come without one, for `read_raw_file`.
 HEADERLESS: Final = {
@@ -49,38 +53,6 @@ _ONLINE_RETAIL_NAMES: Final = {
 }  # fmt: skip
 _MOVIELENS_NAMES: Final = {"userId": "user_id", "movieId": "item_id"}
 _SEQUENCE_NAMES: Final = {"ml_user_id": "user_id", "movie_id": "item_id", "behaviour": "behavior"}
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A layout's own reason to reject rows: the column it reads, and the rows [events] it speaks of."""
-
-    column: str
-    reason: str
-    rows: Bools
-
-
-@dataclass(frozen=True)
-class Layout:
-    """A raw log in canonical columns.
-
-    events: text columns of EVENT_TEXT that the log has, item columns (category_id, price, title) that stand on its
-    events, and `file` and `line` of the row that each event was made from.
-    items: the rows of item files: ITEM_COLUMNS as text, `file`, `line`.
-    spelling: how times are written that are no ISO 8601. events_per_row: how many events a row may make; they share its
-    `file` and `line`.
-    """
-
-    events: pd.DataFrame
-    items: pd.DataFrame
-    rules: Sequence[Rule] = ()
-    unit: Unit = "auto"
-    spelling: str = ""
-    events_per_row: int = 1
-    simultaneous_order: str = "log"
-    zero_price_is_bad: bool = False
-    no_products: Sequence[str] = ()
-    facts: Mapping[str, int] = field(default_factory=dict)
 
 
 def apply_layout(name: str, files: Sequence[RawFile], columns: Mapping[str, str]) -> Layout:
@@ -128,7 +100,7 @@ def _generic(files: Sequence[RawFile], columns: Mapping[str, str]) -> Layout:
     events, items = [], []
     for file in files:
         renamed = file.rows.rename(columns={theirs: ours for ours, theirs in columns.items()})
-        table = _columns(
+        table = named_columns(
             RawFile(file.path, renamed, file.line, file.rejects), {name: name for name in known}, partly=True
         )
         if "item_id" in table and not {"user_id", "behavior"} & set(table):
@@ -147,31 +119,31 @@ def _generic(files: Sequence[RawFile], columns: Mapping[str, str]) -> Layout:
         if "item_id" not in table:
             raise InputError("the column is missing (see --columns)", file=file.path, row=1, column="item_id")
         events.append(table)
-    return Layout(_joined(events, files, "events"), _item_table(items))
+    return Layout(joined(events, files, "events"), item_table(items))
 
 
 def _retailrocket(files: Sequence[RawFile]) -> Layout:
-    logs = _having(files, ("timestamp", "visitorid", "event", "itemid"))
+    logs = having(files, ("timestamp", "visitorid", "event", "itemid"))
     named = {"user_id": "visitorid", "item_id": "itemid", "behavior": "event", "timestamp": "timestamp"}
-    events = _joined([_columns(file, named) for file in logs], files, "events")
+    events = joined([named_columns(file, named) for file in logs], files, "events")
     items = []
-    for file in _having(files, ("timestamp", "itemid", "property", "value")):
+    for file in having(files, ("timestamp", "itemid", "property", "value")):
         # The item properties of the full data set change over time: the first known category looks into no future.
         chosen = file.rows["property"].astype("str") == "categoryid"
-        table = _columns(file, {"item_id": "itemid", "category_id": "value", "timestamp": "timestamp"})[chosen]
+        table = named_columns(file, {"item_id": "itemid", "category_id": "value", "timestamp": "timestamp"})[chosen]
         table = table.assign(timestamp=pd.to_numeric(table["timestamp"].astype("str"), errors="coerce"))
         items.append(table.sort_values("timestamp", kind="stable").drop_duplicates("item_id").drop(columns="timestamp"))
-    return Layout(events, _item_table(items), unit="ms")
+    return Layout(events, item_table(items), unit="ms")
 
 
 def _online_retail(files: Sequence[RawFile]) -> Layout:
     files = _renamed(files, _ONLINE_RETAIL_NAMES)
     named = {"user_id": "user_id", "item_id": "item_id", "timestamp": "timestamp", "price": "price",
              "title": "description", "invoice": "invoice", "quantity": "quantity"}  # fmt: skip
-    tables = [_columns(file, named) for file in _having(files, tuple(named.values()))]
-    events = _joined(tables, files, "invoice lines")
-    events["user_id"] = _per_text(events["user_id"], lambda text: text.str.replace(r"\.0$", "", regex=True))
-    events["behavior"] = _constant("purchase", len(events))
+    tables = [named_columns(file, named) for file in having(files, tuple(named.values()))]
+    events = joined(tables, files, "invoice lines")
+    events["user_id"] = per_text(events["user_id"], lambda text: text.str.replace(r"\.0$", "", regex=True))
+    events["behavior"] = constant("purchase", len(events))
     cancelled = events["invoice"].astype("str").str.startswith("C").to_numpy(bool)
     quantity = pd.to_numeric(events["quantity"].astype("str"), errors="coerce").to_numpy(np.float64)
     price = pd.to_numeric(events["price"].astype("str"), errors="coerce").to_numpy(np.float64)
@@ -189,7 +161,7 @@ def _online_retail(files: Sequence[RawFile]) -> Layout:
         Rule("quantity", "negative quantity", quantity < 0),
     ]
     return Layout(
-        events, _item_table([]), rules, spelling="%m/%d/%Y %H:%M", simultaneous_order="hash", zero_price_is_bad=True,
+        events, item_table([]), rules, spelling="%m/%d/%Y %H:%M", simultaneous_order="hash", zero_price_is_bad=True,
         no_products=ONLINE_RETAIL_NO_PRODUCTS, facts=facts,
     )  # fmt: skip
 
@@ -197,68 +169,68 @@ def _online_retail(files: Sequence[RawFile]) -> Layout:
 def _complete_journey(files: Sequence[RawFile]) -> Layout:
     named = {"user_id": "household_id", "item_id": "product_id", "timestamp": "transaction_timestamp",
              "quantity": "quantity", "value": "sales_value"}  # fmt: skip
-    events = _joined([_columns(file, named) for file in _having(files, tuple(named.values()))], files, "receipt lines")
+    events = joined(
+        [named_columns(file, named) for file in having(files, tuple(named.values()))], files, "receipt lines"
+    )
     quantity = pd.to_numeric(events["quantity"].astype("str"), errors="coerce").to_numpy(np.float64)
     value = pd.to_numeric(events.pop("value").astype("str"), errors="coerce").to_numpy(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         price = np.where(quantity > 0, value / quantity, np.nan)
     # A price of 0 comes from a coupon that paid for everything: it says nothing about the product.
     text = pd.Series(np.round(price, 4)).where(price > 0).astype("str").fillna("")
-    events = events.assign(behavior=_constant("purchase", len(events)), price=text.replace("nan", ""))
-    products = _having(files, ("product_id", "product_category"))
+    events = events.assign(behavior=constant("purchase", len(events)), price=text.replace("nan", ""))
+    products = having(files, ("product_id", "product_category"))
     described = {"item_id": "product_id", "category_id": "product_category", "title": "product_type"}
     facts = {
         "lines with quantity 0": int((quantity == 0).sum()),
         "lines with quantity above 1,000": int((quantity > 1000).sum()),
     }
-    items = _item_table([_columns(file, described) for file in products])
+    items = item_table([named_columns(file, described) for file in products])
     return Layout(events, items, simultaneous_order="hash", facts=facts)
 
 
 def _bestbuy(files: Sequence[RawFile]) -> Layout:
-    clicks = _having(files, ("user_id", "item_id", "query", "query_time", "click_time"))
-    alone = [file for file in _having(files, ("user_id", "query", "query_time")) if "item_id" not in file.rows]
+    clicks = having(files, ("user_id", "item_id", "query", "query_time", "click_time"))
+    alone = [file for file in having(files, ("user_id", "query", "query_time")) if "item_id" not in file.rows]
     tables = []
     for file in (*clicks, *alone):
-        searches = _columns(file, {"user_id": "user_id", "timestamp": "query_time", "query": "query"})
-        tables.append(
-            searches.assign(item_id=_constant("", len(searches)), behavior=_constant("search", len(searches)))
-        )
+        searches = named_columns(file, {"user_id": "user_id", "timestamp": "query_time", "query": "query"})
+        tables.append(searches.assign(item_id=constant("", len(searches)), behavior=constant("search", len(searches))))
         if file in clicks:
             named = {"user_id": "user_id", "timestamp": "click_time", "item_id": "item_id", "category_id": "category"}
-            found = _columns(file, named)
-            tables.append(found.assign(query=_constant("", len(found)), behavior=_constant("click", len(found))))
-    names = _having(files, ("item_id", "name"))
-    items = _item_table([_columns(file, {"item_id": "item_id", "title": "name"}) for file in names])
-    return Layout(_joined(tables, files, "searches with clicks"), items, events_per_row=2)
+            found = named_columns(file, named)
+            tables.append(found.assign(query=constant("", len(found)), behavior=constant("click", len(found))))
+    names = having(files, ("item_id", "name"))
+    items = item_table([named_columns(file, {"item_id": "item_id", "title": "name"}) for file in names])
+    return Layout(joined(tables, files, "searches with clicks"), items, events_per_row=2)
 
 
 def _yoochoose(files: Sequence[RawFile]) -> Layout:
     named = {"user_id": "session_id", "item_id": "item_id", "timestamp": "timestamp"}
     tables = []
-    for file in _having(files, tuple(named.values())):
+    for file in having(files, tuple(named.values())):
         is_buys = "quantity" in file.rows
         optional = {"category_id": "category", "price": "price"}
-        table = _columns(file, named | {ours: name for ours, name in optional.items() if name in file.rows})
-        tables.append(table.assign(behavior=_constant("purchase" if is_buys else "click", len(table))))
-    return Layout(_joined(tables, files, "clicks or buys"), _item_table([]), unit="s")
+        table = named_columns(file, named | {ours: name for ours, name in optional.items() if name in file.rows})
+        tables.append(table.assign(behavior=constant("purchase" if is_buys else "click", len(table))))
+    return Layout(joined(tables, files, "clicks or buys"), item_table([]), unit="s")
 
 
 def _movielens(files: Sequence[RawFile]) -> Layout:
     files = _renamed(files, _MOVIELENS_NAMES)
     named = {"user_id": "user_id", "item_id": "item_id", "timestamp": "timestamp"}
-    ratings = [_columns(file, named) for file in _having(files, (*named.values(), "rating"))]
+    ratings = [named_columns(file, named) for file in having(files, (*named.values(), "rating"))]
     movies = _movies(files)
-    events = _joined(ratings, files, "ratings")
+    events = joined(ratings, files, "ratings")
     # A rating says that the film was seen; how it was liked is no behaviour of ours.
-    events = events.assign(behavior=_constant("view", len(events)))
-    return Layout(events, _item_table(movies), unit="s", simultaneous_order="hash")
+    events = events.assign(behavior=constant("view", len(events)))
+    return Layout(events, item_table(movies), unit="s", simultaneous_order="hash")
 
 
 def _movies(files: Sequence[RawFile]) -> list[pd.DataFrame]:
     movies = []
-    for file in _having(files, ("item_id", "title", "genres")):
-        table = _columns(file, {"item_id": "item_id", "title": "title", "category_id": "genres"})
+    for file in having(files, ("item_id", "title", "genres")):
+        table = named_columns(file, {"item_id": "item_id", "title": "title", "category_id": "genres"})
         # A film has several genres; the first that is listed stands for it.
         genres = table["category_id"].astype("str").str.split(r"[ |]", regex=True)
         movies.append(table.assign(category_id=genres.str[0].fillna("")))
@@ -269,17 +241,19 @@ def _sequences(files: Sequence[RawFile]) -> Layout:
     files = _renamed(files, _SEQUENCE_NAMES)
     named = {"user_id": "user_id", "position": "position", "item_id": "item_id"}
     tables = []
-    for file in _having(files, tuple(named.values())):
+    for file in having(files, tuple(named.values())):
         given = "behavior" if "behavior" in file.rows else None
-        table = _columns(file, named | ({"behavior": given} if given else {}))
-        tables.append(table if given else table.assign(behavior=_constant("view", len(table))))
-    attributes = _having(files, ("item_id", "attribute_ids"))
+        table = named_columns(file, named | ({"behavior": given} if given else {}))
+        tables.append(table if given else table.assign(behavior=constant("view", len(table))))
+    attributes = having(files, ("item_id", "attribute_ids"))
     # The last attribute of an item is its finest category in the sets at hand; without attributes there is none.
     items = [
         table.assign(category_id=table["category_id"].astype("str").str.split().str[-1].fillna(""))
-        for table in (_columns(file, {"item_id": "item_id", "category_id": "attribute_ids"}) for file in attributes)
+        for table in (
+            named_columns(file, {"item_id": "item_id", "category_id": "attribute_ids"}) for file in attributes
+        )
     ]
-    return Layout(_joined(tables, files, "sequences"), _item_table([*items, *_movies(files)]))
+    return Layout(joined(tables, files, "sequences"), item_table([*items, *_movies(files)]))
 
 
 def _renamed(files: Sequence[RawFile], names: Mapping[str, str]) -> list[RawFile]:
@@ -291,43 +265,3 @@ def _renamed(files: Sequence[RawFile], names: Mapping[str, str]) -> list[RawFile
         )
         for file in files
     ]
-
-
-def _having(files: Sequence[RawFile], columns: tuple[str, ...]) -> list[RawFile]:
-    return [file for file in files if set(columns) <= set(file.rows)]
-
-
-def _columns(file: RawFile, named: Mapping[str, str], partly: bool = False) -> pd.DataFrame:
-    """Take columns by their names in the file (ours → theirs) and add where each row stands."""
-    found = {ours: file.rows[theirs] for ours, theirs in named.items() if not partly or theirs in file.rows}
-    table = pd.DataFrame(found)
-    return table.assign(file=_constant(file.path.name, len(table)), line=file.line)
-
-
-def _joined(tables: Sequence[pd.DataFrame], files: Sequence[RawFile], what: str) -> pd.DataFrame:
-    if not tables:
-        seen = "; ".join(f"{file.path.name}: {', '.join(map(str, file.rows))}" for file in files)
-        raise InputError(f"no file has the columns of {what} of this layout; there are {seen}", file=files[0].path)
-    if len(tables) == 1:
-        return tables[0].reset_index(drop=True)
-    return pd.concat([table.astype({c: "str" for c in table if c != "line"}) for table in tables], ignore_index=True)
-
-
-def _item_table(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    columns = [*ITEM_COLUMNS, "file", "line"]
-    filled = [table.reindex(columns=columns) for table in tables] or [pd.DataFrame(columns=columns)]
-    joined = pd.concat(
-        [table.astype({c: "str" for c in columns if c != "line"}) for table in filled], ignore_index=True
-    )
-    return joined.fillna("").astype({"line": np.int64})
-
-
-def _per_text(values: pd.Series, change: Callable[[pd.Series], pd.Series]) -> pd.Series:
-    if not isinstance(values.dtype, pd.CategoricalDtype):
-        return change(values)
-    codes, distinct = pd.factorize(change(pd.Series(values.cat.categories, dtype="str")))
-    return pd.Series(pd.Categorical.from_codes(codes[values.cat.codes.to_numpy()], distinct))
-
-
-def _constant(text: str, rows: int) -> pd.Categorical:
-    return pd.Categorical.from_codes(np.zeros(rows, np.int8), pd.Index([text], dtype="str"))
