@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from recsys_tf.disk_errors import as_os_errors
 from recsys_tf.progress import Progress
 
 
@@ -43,7 +44,8 @@ def write_shards(sequences: UserSequences, directory: Path, shards: int) -> dict
     hashes = {}
     for number, (low, high) in enumerate(itertools.pairwise(bounds)):
         path = directory / f"sequences-{number:05d}-of-{shards:05d}.tfrecord.gz"
-        with tf.io.TFRecordWriter(str(path), tf.io.TFRecordOptions("GZIP", compression_level=4)) as writer:
+        options = tf.io.TFRecordOptions("GZIP", compression_level=4)
+        with as_os_errors(path), tf.io.TFRecordWriter(str(path), options) as writer:
             for example in partition_examples(sequences, int(low), int(high)):
                 writer.write(example)
         progress.add(int(sequences.first[high] - sequences.first[low]))

@@ -5,6 +5,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from recsys_tf.config import ExportConfig
+from recsys_tf.disk_errors import as_os_errors
 from recsys_tf.errors import InputError
 from recsys_tf.evaluation.predictions import item_representations
 from recsys_tf.publishing import published_directory
@@ -25,7 +26,7 @@ def export_classifier(run: Run, config: ExportConfig) -> Path:
         signatures = classifier_signatures(run, config.max_k)
         folder = config.output / MODEL_NAME
         target = folder / str(1 + max(version_folders(folder) if folder.is_dir() else (), default=0))
-        with published_directory(target) as temporary:
+        with published_directory(target) as temporary, as_os_errors(target):
             tf.saved_model.save(signatures, str(temporary), signatures=signatures.signatures())
     return target
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from recsys_tf.config import FeatureConfig, FilterConfig, SplitConfig
 from recsys_tf.errors import InputError
@@ -129,6 +130,26 @@ def test_a_log_of_one_user_or_one_item_is_refused(clean_log: CleanLog, tmp_path:
     with pytest.raises(InputError, match=what):
         prepare(events, clean_log.items, SETTINGS, tmp_path / "one")
     assert not (tmp_path / "one").exists()
+
+
+def test_a_full_disk_is_an_error_like_any_other_and_leaves_nothing(
+    clean_log: CleanLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class FullDisk:
+        def __init__(self, *_: object) -> None: ...
+
+        def __enter__(self) -> "FullDisk":
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def write(self, _: bytes) -> None:
+            raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    monkeypatch.setattr(tf.io, "TFRecordWriter", FullDisk)
+    with pytest.raises(OSError, match="no space left"):
+        prepare(clean_log.events, clean_log.items, SETTINGS, tmp_path / "full")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_damaged_prepared_data_is_named(prepared: PreparedData, tmp_path: Path) -> None:
