@@ -91,7 +91,7 @@ def clean(layout: Layout, set_aside: pd.DataFrame, aliases: dict[str, str], conf
             f"no usable row: {account.read:,} read, {account.rejected:,} rejected, most often: {most}", file=where
         )
     events = _event_table(order, columns, behavior, timestamp if has_time else None)
-    facts = {**layout.facts, **_facts(events, items, filled)}
+    facts = {**layout.facts, **_facts(order, columns, timestamp if has_time else None, items, filled)}
     if layout.events_per_row > 1:
         facts = {"events made of the rows": len(raw), "events kept": len(order), **facts}
     return CleanLog(_checked(EVENTS, events), _checked(ITEMS, items), rejects, account, item_account, facts)
@@ -122,9 +122,8 @@ def _judge(
     judged.reject(no_product, "item_id", shown(raw, "item_id"), "not a product")
     if has_time:
         show = shown(raw, "timestamp")
-        empty = text_column(raw, "timestamp").is_empty()
         unknown = timestamp == UNKNOWN
-        judged.reject(unknown & empty, "timestamp", show, "missing timestamp")
+        judged.reject(_blank(raw["timestamp"], unknown), "timestamp", show, "missing timestamp")
         judged.reject(unknown, "timestamp", show, "unparseable timestamp")
         earliest, latest = (_moment(getattr(config, name), name) for name in ("earliest", "latest"))
         judged.reject((timestamp < earliest) | (timestamp > latest), "timestamp", show, "impossible timestamp")
@@ -198,23 +197,25 @@ def _event_table(order: Ints, columns: dict[str, TextColumn], behavior: Ints, ti
     return pd.DataFrame({name: table[name] for name in EVENT_COLUMNS if table[name] is not None})
 
 
-def _facts(events: pd.DataFrame, items: pd.DataFrame, filled: int) -> dict[str, int | float | str]:
-    item_events = events[events["item_id"] != ""]
-    user, item = pd.factorize(item_events["user_id"])[0], pd.factorize(item_events["item_id"])[0]
-    pair = user.astype(np.int64) * (int(item.max(initial=0)) + 1) + item
+def _facts(
+    order: Ints, columns: dict[str, TextColumn], timestamp: Ints | None, items: pd.DataFrame, filled: int
+) -> dict[str, int | float | str]:
+    user, item = columns["user_id"].codes[order], columns["item_id"].codes[order]
+    is_item = ~columns["item_id"].is_empty()[order]
+    pair = user[is_item] * np.int64(len(columns["item_id"].texts)) + item[is_item]
     facts: dict[str, int | float | str] = {
-        "users": int(events["user_id"].nunique()),
+        "users": int(np.count_nonzero(np.bincount(user))),
         "items in the item table": len(items),
-        "items with an event": int(item_events["item_id"].nunique()),
-        "events without a device": int((events["device"] == "").sum()),
+        "items with an event": int(np.count_nonzero(np.bincount(item[is_item]))),
+        "events without a device": int(columns["device"].is_empty()[order].sum()),
         "item events that repeat an earlier user and item": len(pair) - len(pd.unique(pair)),
         "items without a price": int(items["price"].isna().sum()),
         "items without a category": int((items["category_id"] == "").sum()),
         "items without a title": int((items["title"] == "").sum()),
     }
-    if "timestamp" in events:
-        time, owner = events["timestamp"].to_numpy(), pd.factorize(events["user_id"])[0]
-        together = (np.diff(time) == 0) & (np.diff(owner) == 0)
+    if timestamp is not None:
+        time = timestamp[order]
+        together = (np.diff(time) == 0) & (np.diff(user) == 0)
         facts["events at the very time of the user's event before"] = int(together.sum())
         facts["times filled in by interpolation"] = filled
         facts["first event"], facts["last event"] = (
@@ -239,6 +240,14 @@ def _matches(column: TextColumn, patterns: tuple[str, ...]) -> Bools:
         raise InputError(f"non_products: {error} in {patterns!r}") from error
     found: Bools = np.array([matching.fullmatch(text) is not None for text in column.texts], bool)[column.codes]
     return found
+
+
+def _blank(values: pd.Series, among: Bools) -> Bools:
+    """Find the rows of a mask whose text is empty, without a look at the others."""
+    rows = np.flatnonzero(among)
+    blank = np.zeros(len(values), bool)
+    blank[rows] = (values.iloc[rows].astype("str").str.strip() == "").to_numpy()
+    return blank
 
 
 def _moment(text: str, name: str) -> int:
