@@ -8,22 +8,24 @@ import errno
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, cast, get_args
+from typing import Any, TypeVar, cast, get_args
 
 import tyro
 
+from recsys_tf.commands import (
+    BenchmarkCommand,
+    EvaluateCommand,
+    ExportCommand,
+    ImportCommand,
+    PrepareCommand,
+    RecommendCommand,
+    TablesCommand,
+)
 from recsys_tf.config import (
-    CleaningConfig,
-    EvaluateConfig,
-    ExportConfig,
-    FeatureConfig,
-    FilterConfig,
     Preset,
     ServeConfig,
     SimulateConfig,
-    SplitConfig,
     TrainConfig,
     from_json,
     preset,
@@ -31,105 +33,6 @@ from recsys_tf.config import (
 from recsys_tf.errors import InputError
 
 T = TypeVar("T")
-
-# The options of a verb's own configuration need no prefix: `evaluate --online`.
-_BARE = tyro.conf.arg(name="")
-
-LogFormat = Literal[
-    "generic",
-    "retailrocket",
-    "online-retail",
-    "complete-journey",
-    "bestbuy",
-    "yoochoose",
-    "movielens",
-    "sequences",
-]
-
-
-@dataclass(frozen=True)
-class ImportCommand:
-    """Read a raw log of a known or described layout, clean it, and write the two tables and the quality report."""
-
-    # Layout of the files.
-    format: tyro.conf.Positional[LogFormat]
-    # Files of the log (CSV, CSV.GZ, Parquet, JSON lines), item files included; they are told apart by their columns.
-    files: tyro.conf.Positional[tuple[Path, ...]]
-    # Folder to write.
-    output: Path
-    # Names of the columns in a generic log, as ours=theirs,…: user_id=visitorid,item_id=itemid.
-    columns: str = ""
-    # Names of the behaviours in the log, as theirs=ours,…: pageview=view,ordered=purchase.
-    behaviors: str = ""
-    cleaning: CleaningConfig = field(default_factory=CleaningConfig)
-
-
-@dataclass(frozen=True)
-class PrepareCommand:
-    """Split a log, fit filters, vocabularies and scalers on its training side, and write TFRecord shards."""
-
-    # A folder with user_behavior_data.csv and items.csv, or one written by `run.py import`.
-    data: Path = Path("data")
-    # Folder to write.
-    output: Path = Path("data/prepared/default")
-    cleaning: CleaningConfig = field(default_factory=CleaningConfig)
-    split: SplitConfig = field(default_factory=SplitConfig)
-    filters: FilterConfig = field(default_factory=FilterConfig)
-    features: FeatureConfig = field(default_factory=FeatureConfig)
-
-
-@dataclass(frozen=True)
-class EvaluateCommand:
-    """Measure a finished run on its test side, beside simple rules, and write its report."""
-
-    # The run's folder; empty means the newest in data/runs.
-    run: str = ""
-    # Also write the figures as one small JSON file for the README's tables: <results>/<name>.json.
-    publish: str = ""
-    evaluate: Annotated[EvaluateConfig, _BARE] = field(default_factory=EvaluateConfig)
-
-
-@dataclass(frozen=True)
-class ExportCommand:
-    """Publish a finished run as the next version of a SavedModel."""
-
-    # The run's folder; empty means the newest in data/runs.
-    run: str = ""
-    export: Annotated[ExportConfig, _BARE] = field(default_factory=ExportConfig)
-
-
-@dataclass(frozen=True)
-class RecommendCommand:
-    """Ask the newest exported model what one user will do next; no history at all is a new user."""
-
-    # Item ids of the history, oldest first, separated by commas.
-    history: str = ""
-    # Behaviours of the history, one per item, separated by commas; empty means views.
-    behaviors: str = ""
-    # How many classes and items to answer.
-    k: int = 5
-    # The exported model's folder, with numeric versions inside.
-    model: Path = Path("saved_models/classifier")
-
-
-@dataclass(frozen=True)
-class BenchmarkCommand:
-    """Measure speed and memory beside a reference in the same run."""
-
-    # What to measure: "data" is reading, cleaning, preparing and feeding.
-    what: tyro.conf.Positional[Literal["data"]]
-    # Events in the simulated log that is measured.
-    events: int = 1_000_000
-    # Also write the figures as one small JSON file for the README's tables: <results>/<name>.json.
-    publish: str = ""
-
-
-@dataclass(frozen=True)
-class TablesCommand:
-    """Make the README's tables anew from the result files."""
-
-    # The page whose tables stand between markers.
-    readme: Path = Path("README.md")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -233,6 +136,7 @@ def _import(arguments: list[str]) -> None:
         _pairs("behaviors", command.behaviors),
         command.cleaning,
         command.output,
+        command.publish,
     )
 
 

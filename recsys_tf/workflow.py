@@ -34,12 +34,16 @@ def import_raw(
     behaviors: Mapping[str, str],
     cleaning: CleaningConfig,
     output: Path,
+    publish: str,
 ) -> None:
     """Clean a raw log and write it with its report (`run.py import`)."""
     log = import_log(layout, files, columns=columns, behaviors=behaviors, config=cleaning)
     with published_directory(output) as directory:
         write_clean_log(log, directory)
     _print_account(log)
+    if publish:
+        account = {"read": log.account.read, "kept": log.account.kept, "reasons": log.account.reasons}
+        print(f"published as {publish_result(publish, {'account': account, 'facts': plain(log.facts)})}")
     print(f"written to {output}; the report is {output}/quality.html")
     print(f"next: python run.py train --data {output}")
 

@@ -9,7 +9,18 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "recsys_tf"
 ROOMS = ("events", "sequences", "models", "training", "evaluation", "serving", "benchmarks")
 # Shared by every room, and themselves free of all rooms.
-GROUND = ("config", "disk_errors", "environment", "errors", "publishing", "progress", "drawing", "page", "results")
+GROUND = (
+    "commands",
+    "config",
+    "disk_errors",
+    "environment",
+    "errors",
+    "publishing",
+    "progress",
+    "drawing",
+    "page",
+    "results",
+)
 
 
 def imported(path: Path) -> list[str]:

@@ -107,11 +107,15 @@ _REAL = {
 def _real_logs() -> str:
     rows = []
     results = [read_result(name) for name in _REAL]
-    for title, result in zip(_REAL.values(), results, strict=True):
+    for (name, title), result in zip(_REAL.items(), results, strict=True):
+        account = read_result(f"import-{name}")["account"]
+        most = max(account["reasons"], key=lambda reason: account["reasons"][reason])
         counts, figures, best = result["data"]["counts"], result["classifier"], result["best_rule"]
         rows.append(
             [
                 title,
+                f"{account['read']:,}",
+                f"{account['read'] - account['kept']:,} ({most})",
                 f"{counts['training_events'] + counts['validation_events'] + counts['test_events']:,}",
                 f"{counts['users']:,}",
                 f"{counts['items']:,}",
@@ -122,17 +126,8 @@ def _real_logs() -> str:
                 f"{result['training_seconds'] / 60:.1f} min",
             ]
         )
-    header = [
-        "log",
-        "events kept",
-        "users",
-        "items",
-        "target",
-        "classifier",
-        "best simple rule",
-        "macro F1",
-        "training",
-    ]
+    header = ["log", "rows read", "rejected (most often)", "events used", "users", "items", "target"]
+    header += ["classifier accuracy", "best simple rule", "macro F1", "training"]
     return f"{markdown_table(header, rows)}\n\n{_made_by(results)}"
 
 
