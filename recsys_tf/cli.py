@@ -126,7 +126,7 @@ def _simulate(arguments: list[str]) -> None:
 
 def _import(arguments: list[str]) -> None:
     """Clean a raw log into the two tables, with a quality report and every rejected row."""
-    from recsys_tf.workflow import import_raw
+    from recsys_tf.importing import import_raw
 
     command = _parse("import", ImportCommand, arguments)
     import_raw(

@@ -2,16 +2,15 @@
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from recsys_tf.config import CleaningConfig, EvaluateConfig, ExportConfig, TrainConfig, to_json
+from recsys_tf.config import EvaluateConfig, ExportConfig, TrainConfig, to_json
 from recsys_tf.errors import InputError
 from recsys_tf.evaluation.evaluate import Evaluation, evaluate_run
-from recsys_tf.events.cleaning import CleanLog
 from recsys_tf.events.importers import import_log
 from recsys_tf.events.report import write_clean_log
 from recsys_tf.events.tables import read_clean_log
+from recsys_tf.importing import print_account
 from recsys_tf.page import plain
 from recsys_tf.progress import format_seconds
 from recsys_tf.publishing import published_directory
@@ -25,27 +24,6 @@ from recsys_tf.training.runs import Run, open_run, run_directory, write_run
 
 RUNS = Path("data/runs")
 RAW_LOG, RAW_ITEMS = "user_behavior_data.csv", "items.csv"
-
-
-def import_raw(
-    layout: str,
-    files: Sequence[Path],
-    columns: Mapping[str, str],
-    behaviors: Mapping[str, str],
-    cleaning: CleaningConfig,
-    output: Path,
-    publish: str,
-) -> None:
-    """Clean a raw log and write it with its report (`run.py import`)."""
-    log = import_log(layout, files, columns=columns, behaviors=behaviors, config=cleaning)
-    with published_directory(output) as directory:
-        write_clean_log(log, directory)
-    _print_account(log)
-    if publish:
-        account = {"read": log.account.read, "kept": log.account.kept, "reasons": log.account.reasons}
-        print(f"published as {publish_result(publish, {'account': account, 'facts': plain(log.facts)})}")
-    print(f"written to {output}; the report is {output}/quality.html")
-    print(f"next: python run.py train --data {output}")
 
 
 def prepare_data(config: TrainConfig, output: Path) -> None:
@@ -123,7 +101,7 @@ def _prepared(config: TrainConfig, directory: Path) -> Path:
         log = import_log("generic", files, columns={}, behaviors={}, config=config.cleaning)
         clean.mkdir()
         write_clean_log(log, clean)
-        _print_account(log)
+        print_account(log)
     events, items = read_clean_log(clean)
     print("preparing sequences")
     settings = PrepareSettings(config.split, config.filters, config.features)
@@ -148,11 +126,6 @@ def _chosen(run: str) -> Path:
     if not finished:
         raise InputError("no finished run here; `python run.py train` makes one", file=RUNS)
     return max(finished, key=lambda path: (path / "run.json").stat().st_mtime)
-
-
-def _print_account(log: CleanLog) -> None:
-    account = log.account
-    print(f"  {account.read:,} rows read = {account.kept:,} kept + {account.rejected:,} rejected")
 
 
 def _print_comparison(evaluation: Evaluation) -> None:
