@@ -14,6 +14,9 @@ T = TypeVar("T")
 
 Target = Literal["next_category", "next_behavior", "next_item", "will_purchase"]
 Inputs = Literal["events", "token", "numeric"]
+ModelChoice = Literal["classifier", "two_tower", "all"]
+Encoder = Literal["transformer", "lstm", "gru", "rnn", "bert"]
+Loss = Literal["in_batch", "sampled", "full", "gbce"]
 Preset = Literal["default", "article", "quick"]
 
 
@@ -95,11 +98,13 @@ class FeatureConfig:
 
     # Events a model sees at most; the newest ones are kept.
     max_length: int = 50
-    # Words of a query or title that are kept.
-    words: int = 6
+    # Tokens of a query or title that are kept: its words first, then its n-grams.
+    words: int = 24
+    # Length of the character n-grams beside each word, by which a misspelt query finds its way; 0 = words only.
+    ngrams: int = 3
     # An item needs this many training events to get an id of its own.
     item_min_count: int = 1
-    # A word of a query needs this many occurrences in training to get an id of its own.
+    # A word or n-gram needs this many occurrences in training (queries, titles) to get an id of its own.
     word_min_count: int = 2
     # Number of price buckets (equal shares of the training items).
     price_buckets: int = 10
@@ -129,6 +134,56 @@ class ClassifierConfig:
     item_dropout: float = 0.8
     # "will_purchase": a purchase among this many next events counts.
     purchase_horizon: int = 10
+    # Train on every position of a sequence in one pass; without it one label per sequence, as in the listing.
+    every_position: bool = True
+
+
+@dataclass(frozen=True)
+class TwoTowerConfig:
+    """The two-tower retrieval model: who is asked (query tower) and what is found (candidate tower)."""
+
+    # The sequence encoder of the query tower; "bert" sees both sides of a hidden event, all others only the past.
+    encoder: Encoder = "transformer"
+    # Width of every vector: events, hidden states, queries and candidates.
+    width: int = 64
+    # Layers of the encoder.
+    layers: int = 2
+    # Attention heads (transformer and bert).
+    heads: int = 2
+    # Width of the feed-forward part of an attention block, in widths of the model.
+    feed_forward: int = 4
+    # Add a learned bias by distance to the attention, per head.
+    relative_bias: bool = False
+    # Share of the hidden values that is dropped in training.
+    dropout: float = 0.5
+    # Share of the items whose id is hidden in training, in both towers, so that the other features must place them.
+    item_dropout: float = 0.1
+    # Share of the training sequences in which device and times are hidden.
+    context_dropout: float = 0.1
+    # Share of the training sequences that are asked for any next event, not for one of the behaviour that came.
+    any_behavior: float = 0.5
+    # bert: share of the events that are hidden in training, each to be guessed from both sides.
+    masked_share: float = 0.3
+    # "full" compares with the whole catalogue, "sampled" and "gbce" with drawn items, "in_batch" with the batch's own.
+    loss: Loss = "full"
+    # Compare directions only: query and candidate vectors have length 1.
+    normalise: bool = False
+    # Scores are divided by this; 0.05 to 0.1 suits vectors of length 1.
+    temperature: float = 1.0
+    # Items drawn per step, shared by all of its positions (sampled, gbce, and in_batch with mixed negatives).
+    negatives: int = 512
+    # How likely an item is drawn: all alike, or by its share of the training events.
+    negative_sampling: Literal["uniform", "popularity"] = "uniform"
+    # Negatives of both kinds: drawn ones and the other targets of the batch (sampled, in_batch).
+    mixed_negatives: bool = False
+    # gbce: 1 corrects the overconfidence of sampling fully, 0 is plain binary cross-entropy (gSASRec, section 4).
+    gbce_t: float = 0.75
+    # in_batch: positions that are asked per sequence and step.
+    positions_per_sequence: int = 8
+    # Mix the towers with counted transitions and the user's own items, where validation says that it helps.
+    mixture: bool = True
+    # full: positions whose scores of the whole catalogue stand in memory at once.
+    chunk: int = 256
 
 
 @dataclass(frozen=True)
@@ -149,12 +204,23 @@ class FitConfig:
     clip_norm: float = 1.0
     # Epochs without a better validation result before training stops; the best weights are kept.
     patience: int = 6
-    # Train on every position of a sequence in one pass; without it one label per sequence, as in the listing.
-    every_position: bool = True
+    # Average the weights over about 1 / (1 - this) steps and keep the average; 0 keeps the last step's weights.
+    weight_averaging: float = 0.0
+    # Compute in bfloat16 where the device is made for it, with losses and weights in float32.
+    mixed_precision: bool = False
+    # Compile the training step by XLA; sequences are then padded to one length.
+    xla: bool = False
     # At most this many minutes; 0 sets no limit.
     max_minutes: float = 0.0
+    # Two-tower: validation events that are ranked after each epoch at most, spread evenly; 0 ranks all.
+    validation_queries: int = 25_000
     # Seed of initial weights, dropout and the order of the data.
     seed: int = 1
+
+
+def two_tower_fit() -> FitConfig:
+    """Return how the two-tower model is trained unless said otherwise."""
+    return FitConfig(epochs=30, batch_size=64, learning_rate=1e-3)
 
 
 @dataclass(frozen=True)
@@ -209,7 +275,9 @@ class TrainConfig:
 
     # A folder with user_behavior_data.csv and items.csv (cleaned first), or one written by `run.py import`.
     data: Path = Path("data")
-    # Where the run is written; empty means data/runs/<model>-<inputs>-<target>.
+    # Which models are trained.
+    model: ModelChoice = "all"
+    # Where the run is written; empty means a folder in data/runs named after what is trained.
     run: str = ""
     cleaning: CleaningConfig = field(default_factory=CleaningConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
@@ -217,6 +285,8 @@ class TrainConfig:
     features: FeatureConfig = field(default_factory=FeatureConfig)
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
     fit: FitConfig = field(default_factory=FitConfig)
+    two_tower: TwoTowerConfig = field(default_factory=TwoTowerConfig)
+    two_tower_fit: FitConfig = field(default_factory=two_tower_fit)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
 
@@ -228,7 +298,8 @@ def preset(name: Preset) -> TrainConfig:
             return TrainConfig()
         case "article":
             return TrainConfig(
-                classifier=ClassifierConfig(inputs="token", dropout=0.0, item_dropout=0.0),
+                model="classifier",
+                classifier=ClassifierConfig(inputs="token", dropout=0.0, item_dropout=0.0, every_position=False),
                 fit=FitConfig(
                     epochs=10,
                     batch_size=32,
@@ -237,13 +308,14 @@ def preset(name: Preset) -> TrainConfig:
                     decay=False,
                     clip_norm=0.0,
                     patience=10,
-                    every_position=False,
                 ),
             )
         case "quick":
             return TrainConfig(
                 classifier=ClassifierConfig(embedding_size=32, lstm_units=(32, 32)),
                 fit=FitConfig(epochs=3),
+                two_tower=TwoTowerConfig(width=32, layers=1),
+                two_tower_fit=dataclasses.replace(two_tower_fit(), epochs=3),
                 evaluate=EvaluateConfig(bootstrap_samples=200, max_queries=2000),
             )
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from recsys_tf.config import EvaluateConfig, ExportConfig, TrainConfig, to_json
 from recsys_tf.errors import InputError
+from recsys_tf.evaluation.classifier_evaluation import ClassifierFigures
 from recsys_tf.evaluation.evaluate import Evaluation, evaluate_run
+from recsys_tf.evaluation.recommender_evaluation import TWO_TOWER, RecommenderFigures
 from recsys_tf.events.importers import import_log
 from recsys_tf.events.report import write_clean_log
 from recsys_tf.events.tables import read_clean_log
@@ -17,10 +19,11 @@ from recsys_tf.publishing import published_directory
 from recsys_tf.results.files import publish_result
 from recsys_tf.sequences.dataset import open_prepared
 from recsys_tf.sequences.prepare import PrepareSettings, prepare
-from recsys_tf.serving.export import MODEL_NAME, export_classifier
+from recsys_tf.serving.export import export_model
 from recsys_tf.serving.recommend import recommend
 from recsys_tf.training.fit import fit_classifier
-from recsys_tf.training.runs import Run, open_run, run_directory, write_run
+from recsys_tf.training.fit_two_tower import fit_two_tower
+from recsys_tf.training.runs import Fitted, Run, model_names, open_run, run_directory, write_run
 
 RUNS = Path("data/runs")
 RAW_LOG, RAW_ITEMS = "user_behavior_data.csv", "items.csv"
@@ -42,17 +45,38 @@ def train(config: TrainConfig) -> Path:
     target = run_directory(config)
     with published_directory(target) as directory:
         prepared = _prepared(config, directory)
-        print(f"training the classifier ({config.classifier.inputs} → {config.classifier.target})")
-        _, history = fit_classifier(open_prepared(prepared), config.classifier, config.fit, directory)
-        write_run(directory, config, prepared, history)
+        fitted = {name: _fit(name, config, prepared, directory) for name in model_names(config.model)}
+        write_run(directory, config, prepared, fitted)
         print("evaluating on the test side")
         evaluation = evaluate_run(open_run(directory), config.evaluate, directory)
-    exported = export_classifier(open_run(target), config.export)
-    print(f"exported to {exported}")
+    served = _export(open_run(target), config.export)
     print(f"report: {target}/report.html  ({format_seconds(time.monotonic() - started)} in all)")
     _print_figures(evaluation)
-    print(f"next: python run.py serve --model {MODEL_NAME}={exported.parent}")
+    print(f"next: python run.py serve --model {served}")
     return target
+
+
+def _fit(name: str, config: TrainConfig, prepared: Path, directory: Path) -> Fitted:
+    data = open_prepared(prepared)
+    (directory / name).mkdir()
+    if name == "classifier":
+        print(f"training the classifier ({config.classifier.inputs} → {config.classifier.target})")
+        model, history = fit_classifier(data, config.classifier, config.fit, directory / name)
+        return Fitted(history, model.count_params())
+    print(f"training the two-tower model ({config.two_tower.encoder}, {config.two_tower.loss} loss)")
+    remove_seen = config.evaluate.remove_seen
+    retrieval, history = fit_two_tower(data, config.two_tower, config.two_tower_fit, remove_seen, directory / name)
+    return Fitted(history, retrieval.model.count_params())
+
+
+def _export(run: Run, config: ExportConfig) -> str:
+    """Export every model of the run; return how to name them all to `run.py serve`."""
+    served = []
+    for name in run.models:
+        exported = export_model(run, name, config)
+        print(f"exported to {exported}")
+        served.append(f"{name}={exported.parent}")
+    return " ".join(served)
 
 
 def evaluate(run: str, config: EvaluateConfig, publish: str) -> None:
@@ -68,9 +92,7 @@ def evaluate(run: str, config: EvaluateConfig, publish: str) -> None:
 
 def export(run: str, config: ExportConfig) -> None:
     """Publish a finished run (`run.py export`)."""
-    exported = export_classifier(open_run(_chosen(run)), config)
-    print(f"exported to {exported}")
-    print(f"next: python run.py serve --model {MODEL_NAME}={exported.parent}")
+    print(f"next: python run.py serve --model {_export(open_run(_chosen(run)), config)}")
 
 
 def print_recommendation(model: Path, items: list[str], behaviors: list[str], k: int) -> None:
@@ -130,16 +152,24 @@ def _chosen(run: str) -> Path:
 
 def _print_comparison(evaluation: Evaluation) -> None:
     print(f"{evaluation.queries:,} of {evaluation.possible:,} test events of {evaluation.users:,} users")
-    rows = evaluation.classifier.rows
+    if evaluation.classifier is not None:
+        _print_classes(evaluation.classifier)
+    _print_recommenders(evaluation.recommenders)
+
+
+def _print_classes(figures: ClassifierFigures) -> None:
+    rows = figures.rows
     columns = ["accuracy", "top5_accuracy", "weighted_recall", "macro_recall", "macro_f1", "weighted_f1"]
     print(f"{'':<28}" + "".join(f"{column.replace('_', ' '):>23}" for column in columns))
     for name in sorted(rows, key=lambda name: -rows[name]["accuracy"].mean):
         cells = [rows[name][column].text() if column in rows[name] else "–" for column in columns]
         print(f"{name:<28}" + "".join(f"{cell:>23}" for cell in cells))
-    share = evaluation.classifier.share_of_the_way
+    share = figures.share_of_the_way
     if share is not None:
-        print(f"{share:.0%} of the way from the best simple rule ({evaluation.classifier.best_rule}) to the ceiling")
-    recommenders = evaluation.recommenders
+        print(f"{share:.0%} of the way from the best simple rule ({figures.best_rule}) to the ceiling")
+
+
+def _print_recommenders(recommenders: dict[str, RecommenderFigures]) -> None:
     if recommenders:
         metrics = list(next(iter(recommenders.values())).intervals)
         chosen = [metric for metric in ("NDCG@10", "HR@10", "MRR@10") if metric in metrics] or metrics[:3]
@@ -150,24 +180,40 @@ def _print_comparison(evaluation: Evaluation) -> None:
 
 
 def _print_figures(evaluation: Evaluation) -> None:
-    print(f"Accuracy: {evaluation.classifier.plain['accuracy']:.4f}")
-    print(f"Recall: {evaluation.classifier.plain['macro_recall']:.4f}")
+    found = evaluation.recommenders.get(TWO_TOWER)
+    if found is not None:
+        shown = [name for name in ("NDCG@10", "HR@10") if name in found.intervals]
+        print("two-tower: " + ", ".join(f"{name} {found.intervals[name].text()}" for name in shown))
+    if evaluation.classifier is not None:
+        print(f"Accuracy: {evaluation.classifier.plain['accuracy']:.4f}")
+        print(f"Recall: {evaluation.classifier.plain['macro_recall']:.4f}")
 
 
 def _result(run: Run, evaluation: Evaluation, config: EvaluateConfig) -> dict[str, object]:
     """What a published result file holds besides the environment: settings, counts, figures."""
-    figures = evaluation.classifier
+    history = run.facts["history"]
     return {
         "configuration": to_json(run.config),
         "evaluation": to_json(config),
-        "seed": run.config.fit.seed,
+        "seeds": run.facts["seeds"],
         "data": {key: run.data.facts[key] for key in ("counts", "left_out", "split")},
         "trained_with": {key: run.facts[key] for key in ("command", "commit", "finished", "machine", "packages")},
-        "training_seconds": round(sum(run.facts["history"]["seconds"]), 1),
+        "training_seconds": {name: round(sum(history[name]["seconds"]), 1) for name in run.models},
+        "epochs": run.facts["epochs"],
+        "parameters": run.facts["parameters"],
         "queries": {"scored": evaluation.queries, "possible": evaluation.possible, "users": evaluation.users},
+        **_class_figures(evaluation.classifier),
+        "slice_sizes": evaluation.slice_sizes,
+        "recommenders": plain({name: dataclasses.asdict(row) for name, row in evaluation.recommenders.items()}),
+    }
+
+
+def _class_figures(figures: ClassifierFigures | None) -> dict[str, object]:
+    if figures is None:
+        return {}
+    return {
         "classifier": plain(figures.rows),
         "best_rule": figures.best_rule,
         "gain_over_best_rule": plain(figures.gain),
         "share_of_the_way": figures.share_of_the_way,
-        "recommenders": plain({name: dataclasses.asdict(row) for name, row in evaluation.recommenders.items()}),
     }

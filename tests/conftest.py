@@ -54,11 +54,14 @@ def tiny(raw_folder: Path, tmp_path: Path) -> TrainConfig:
     quick = preset("quick")
     return dataclasses.replace(
         quick,
+        model="classifier",
         data=raw_folder,
         run=str(tmp_path / "run"),
         features=FeatureConfig(max_length=10, words=4),
         classifier=dataclasses.replace(quick.classifier, embedding_size=16, lstm_units=(16, 16)),
         fit=dataclasses.replace(quick.fit, epochs=1),
+        two_tower=dataclasses.replace(quick.two_tower, width=16),
+        two_tower_fit=dataclasses.replace(quick.two_tower_fit, epochs=1),
         evaluate=dataclasses.replace(quick.evaluate, bootstrap_samples=20, max_queries=200),
         export=dataclasses.replace(quick.export, output=tmp_path / "saved_models"),
     )

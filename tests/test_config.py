@@ -18,7 +18,7 @@ def test_presets_survive_the_file(name: str) -> None:
 
 def test_the_article_preset_is_the_listing() -> None:
     config = preset("article")
-    assert (config.fit.epochs, config.fit.batch_size, config.fit.every_position) == (10, 32, False)
+    assert (config.fit.epochs, config.fit.batch_size, config.classifier.every_position) == (10, 32, False)
     assert (config.classifier.inputs, config.classifier.lstm_units, config.classifier.dropout) == (
         "token",
         (128, 64),

@@ -140,7 +140,7 @@ def train_steps(folder: str) -> dict[str, float]:
 
     fit = FitConfig()
     data = open_prepared(Path(folder) / "prepared")
-    model = new_classifier(data, ClassifierConfig(), fit.every_position)
+    model = new_classifier(data, ClassifierConfig(), ClassifierConfig().every_position)
     model.compile("adam", "sparse_categorical_crossentropy")
     batches = _batches(Path(folder), fit).take(400)
     model.fit(batches.take(20), verbose=0)

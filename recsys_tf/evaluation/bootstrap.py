@@ -4,6 +4,7 @@ Percentile bootstrap (Efron 1979) over clusters (Field & Welsh 2007): a resample
 replacement, each with all of their events. Equal seeds draw equal users, so figures made with one seed are paired.
 """
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -42,6 +43,12 @@ class Difference:
     interval: Interval
     p_value: float
 
+    def reversed(self) -> "Difference":
+        """Return how much larger the second figure is than the first."""
+        # 0 - x rather than -x: no difference is 0, never "-0".
+        mean, low, high = self.interval.mean, self.interval.low, self.interval.high
+        return Difference(Interval(0.0 - mean, 0.0 - high, 0.0 - low), self.p_value)
+
 
 def clustered_interval(values: Floats, clusters: Ints, samples: int, seed: int) -> Interval:
     """Return the mean of values [n] and its interval; clusters [n] int64 names the user of each value."""
@@ -62,15 +69,33 @@ def clustered_intervals(values: Mapping[str, Floats], clusters: Ints, samples: i
 def paired_difference(values_a: Floats, values_b: Floats, clusters: Ints, samples: int, seed: int) -> Difference:
     """Compare two models on the same events: mean of values_a minus mean of values_b, both [n], on the same resamples.
 
-    The p-value is twice the share of resamples on the far side of zero, one added to both counts so that it is never 0
-    (Davison & Hinkley 1997, equation 4.11).
+    The p-value is as in `paired_differences`.
     """
-    difference = (values_a - values_b)[:, None]
-    means = _resampled_means(difference, clusters, samples, seed)[:, 0]
-    far = min(np.count_nonzero(means <= 0), np.count_nonzero(means >= 0))
+    return paired_differences({"a": values_a, "b": values_b}, clusters, samples, seed)["a"]["b"]
+
+
+def paired_differences(
+    values: Mapping[str, Floats], clusters: Ints, samples: int, seed: int
+) -> dict[str, dict[str, Difference]]:
+    """Compare every two models on the same events: first name → second name → mean of the first minus of the second.
+
+    values: one array [n] per model; all pairs see the same resamples of the users in clusters [n] int64.
+    The p-value is twice the share of resamples on the far side of zero, one added to both counts so that it is never 0
+    (Davison & Hinkley 1997, equation 4.11); it is that of one pair, not corrected for the number of pairs.
+    """
+    differences: dict[str, dict[str, Difference]] = {name: {} for name in values}
+    pairs = list(itertools.combinations(values, 2))
+    if not pairs:
+        return differences
+    stacked = np.stack([values[first] - values[second] for first, second in pairs], axis=1)
+    means = _resampled_means(stacked, clusters, samples, seed)
     users = np.unique(clusters).size
-    p_value = min(1.0, 2 * (far + 1) / (samples + 1)) if users > 1 else float("nan")
-    return Difference(_interval(difference.mean(), means, users), p_value)
+    for i, (first, second) in enumerate(pairs):
+        far = min(np.count_nonzero(means[:, i] <= 0), np.count_nonzero(means[:, i] >= 0))
+        p_value = min(1.0, 2 * (far + 1) / (samples + 1)) if users > 1 else float("nan")
+        difference = Difference(_interval(stacked[:, i].mean(), means[:, i], users), p_value)
+        differences[first][second], differences[second][first] = difference, difference.reversed()
+    return differences
 
 
 def class_average_intervals(

@@ -1,243 +1,223 @@
 """Evaluate a finished run on its test side: figures, pictures, one HTML page and its JSON."""
 
 import dataclasses
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from recsys_tf.config import EvaluateConfig
 from recsys_tf.environment import describe_environment
 from recsys_tf.errors import InputError
-from recsys_tf.evaluation.classification_metrics import confusion, reliability
+from recsys_tf.evaluation.bootstrap import Difference
 from recsys_tf.evaluation.classifier_evaluation import ClassifierFigures, evaluate_classifier, read_ceiling
-from recsys_tf.evaluation.plots import Plot, comparison_plot, confusion_plot, learning_curves_plot, reliability_plot
+from recsys_tf.evaluation.classifier_report import classifier_section
 from recsys_tf.evaluation.predictions import Predictions, item_representations, make_predictor
 from recsys_tf.evaluation.queries import Queries, TrainingEvents, read_queries, read_training_events
 from recsys_tf.evaluation.recommender_evaluation import (
+    COSINE,
+    TWO_TOWER,
+    RecommenderEvaluation,
     RecommenderFigures,
     Scores,
     baseline_scores,
     evaluate_recommenders,
 )
+from recsys_tf.evaluation.recommender_report import recommender_sections
+from recsys_tf.evaluation.two_tower_scores import candidate_vectors, two_tower_scorer
 from recsys_tf.models.cosine_recommender import cosine_scores
-from recsys_tf.page import Picture, Report, Section, Table, plain, write_report
-from recsys_tf.sequences.labels import class_names
+from recsys_tf.page import Report, plain, write_report
 from recsys_tf.training.runs import Run, load_classifier, run_directory
-
-COSINE = "cosine of the classifier"
-_SHOWN_CLASSES = 15
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All figures of a run; recommenders is empty for a log whose test side holds no item event."""
+    """All figures of a run.
 
-    classifier: ClassifierFigures
+    classifier: None when none was trained. recommenders, differences, slice_sizes: as in `RecommenderEvaluation`, empty
+    for a log whose test side holds no item event. queries, possible, users: what the classifier was asked, or without
+    one the recommenders.
+    """
+
+    classifier: ClassifierFigures | None
     recommenders: dict[str, RecommenderFigures]
+    differences: dict[str, dict[str, Difference]]
+    slice_sizes: dict[str, dict[str, int]]
     queries: int
     possible: int
     users: int
     page: Path
 
 
+@dataclass(frozen=True)
+class _MeasuredClassifier:
+    model: Any
+    predict: Callable[[Queries], Predictions]
+    queries: Queries
+    predictions: Predictions
+    figures: ClassifierFigures
+
+
 def evaluate_run(run: Run, config: EvaluateConfig, directory: Path) -> Evaluation:
-    """Measure the run's classifier and the recommenders on its test side and write report.html and report.json."""
+    """Measure the run's models on its test side, beside simple rules, and write report.html and report.json.
+
+    Raises InputError for settings that measure nothing and for a test side without anything to ask.
+    """
     if config.bootstrap_samples < 1 or min(config.ks, default=0) < 1:
         raise InputError(f"bootstrap_samples {config.bootstrap_samples} and ks {config.ks}: all must be at least 1")
-    settings = run.config.classifier
-    model = load_classifier(run)
     training = read_training_events(run.data)
-    queries = read_queries(run.data, settings.target, settings.purchase_horizon, config.max_queries, config.seed)
-    truth = run.config.data / "truth"
-    ceiling = read_ceiling(truth, queries) if settings.target == "next_category" and len(queries) else None
-    if len(queries) == 0:
-        raise InputError(f"no test event has a class for target {settings.target}: there is nothing to evaluate")
-    predict = make_predictor(model, run.data.space, settings.inputs)
-    predictions = predict(queries)
-    classifier = evaluate_classifier(
-        predictions.probabilities, queries, training, run.data.space, settings, config, ceiling
-    )
-    recommenders = _evaluate_recommenders(run, model, predict, training, config, truth)
+    classifier = _measure_classifier(run, training, config) if "classifier" in run.models else None
+    recommenders = _measure_recommenders(run, classifier, training, config)
+    asked = _asked(classifier, recommenders)
+    if not asked:
+        raise InputError("the training or the test side holds no item event: there is nothing to evaluate")
+    sections = []
+    if classifier is not None:
+        figures, predictions, queries = classifier.figures, classifier.predictions, classifier.queries
+        sections.append(classifier_section(run, figures, predictions, queries, directory))
+    if recommenders is not None:
+        sections += recommender_sections(recommenders, config, run.facts["history"].get("two_tower"), directory)
     report = Report(
-        title=f"{run_directory(run.config).name}: {settings.target.replace('_', ' ')} by the article's LSTM classifier",
-        facts=_facts(run, queries, config),
-        sections=[
-            _classifier_section(classifier, _classifier_pictures(run, classifier, predictions, queries, directory)),
-            *_recommender_sections(recommenders, config, directory),
-        ],
-        numbers={
-            **describe_environment(),
-            "run": plain(run.facts),
-            "evaluation": plain(dataclasses.asdict(config)),
-            "dataset": plain(run.data.facts),
-            "queries": {"scored": len(queries), "possible": queries.possible},
-            "classifier": plain(classifier.rows),
-            "best_rule": classifier.best_rule,
-            "gain_over_best_rule": plain(classifier.gain),
-            "share_of_the_way": classifier.share_of_the_way,
-            "recommenders": plain(recommenders),
-        },
+        title=f"{run_directory(run.config).name}: {'; '.join(_models(run).values())}",
+        facts=_facts(run, asked, config),
+        sections=sections,
+        numbers=_numbers(run, classifier, recommenders, asked, config),
     )
     page = write_report(directory, report)
-    users = len(np.unique(queries.user))
-    return Evaluation(classifier, recommenders, len(queries), queries.possible, users, page)
+    scored = next(iter(asked.values()))
+    return Evaluation(
+        classifier.figures if classifier is not None else None,
+        recommenders.rows if recommenders is not None else {},
+        recommenders.differences if recommenders is not None else {},
+        recommenders.slice_sizes if recommenders is not None else {},
+        scored["scored"],
+        scored["possible"],
+        scored["users"],
+        page,
+    )
 
 
-def _evaluate_recommenders(
-    run: Run,
-    model: Any,
-    predict: Callable[[Queries], Predictions],
-    training: TrainingEvents,
-    config: EvaluateConfig,
-    truth: Path,
-) -> dict[str, RecommenderFigures]:
-    queries = read_queries(run.data, "next_item", 1, config.max_queries, config.seed)
+def _measure_classifier(run: Run, training: TrainingEvents, config: EvaluateConfig) -> _MeasuredClassifier:
+    settings, space = run.config.classifier, run.data.space
+    model = load_classifier(run)
+    queries = read_queries(run.data, settings.target, settings.purchase_horizon, config.max_queries, config.seed)
+    if len(queries) == 0:
+        raise InputError(f"no test event has a class for target {settings.target}: there is nothing to evaluate")
+    ceiling = read_ceiling(run.config.data / "truth", queries) if settings.target == "next_category" else None
+    predict = make_predictor(model, space, settings.inputs)
+    predictions = predict(queries)
+    figures = evaluate_classifier(predictions.probabilities, queries, training, space, settings, config, ceiling)
+    return _MeasuredClassifier(model, predict, queries, predictions, figures)
+
+
+def _measure_recommenders(
+    run: Run, classifier: _MeasuredClassifier | None, training: TrainingEvents, config: EvaluateConfig
+) -> RecommenderEvaluation | None:
+    queries = read_queries(run.data, "next_item", 1, config.max_queries, config.seed, earlier=config.remove_seen)
     catalogue = run.data.space.catalogue
     train = training.interactions(len(catalogue))
     if len(queries) == 0 or len(train.item) == 0:
-        return {}
-    inputs = run.config.classifier.inputs
-    users = predict(queries).representations
-    items = item_representations(model, run.data.space, inputs)
+        return None
+    scorers: dict[str, Callable[[slice], Scores]] = {}
+    vectors: npt.NDArray[np.float32] | None = None
+    if "two_tower" in run.models:
+        scorers[TWO_TOWER] = two_tower_scorer(run, queries)
+        vectors = candidate_vectors(run)
+    if classifier is not None:
+        scorers[COSINE] = _cosine_scorer(run, classifier, queries)
+    scorers |= baseline_scores(train, queries.histories())
+    truth = run.config.data / "truth" if config.online else None
+    return evaluate_recommenders(scorers, queries, training, catalogue, config, truth, vectors)
 
-    def cosine(rows: slice) -> Scores:
-        return np.asarray(cosine_scores(users[rows], items), np.float32)
 
-    scorers = {COSINE: cosine, **baseline_scores(train, queries.histories())}
-    return evaluate_recommenders(scorers, queries, catalogue.item_ids, config, truth if config.online else None)
+def _cosine_scorer(run: Run, classifier: _MeasuredClassifier, queries: Queries) -> Callable[[slice], Scores]:
+    users = classifier.predict(queries).representations
+    items = item_representations(classifier.model, run.data.space, run.config.classifier.inputs)
+    return lambda rows: np.asarray(cosine_scores(users[rows], items), np.float32)
 
 
-def _facts(run: Run, queries: Queries, config: EvaluateConfig) -> dict[str, str]:
+def _asked(
+    classifier: _MeasuredClassifier | None, recommenders: RecommenderEvaluation | None
+) -> dict[str, dict[str, int]]:
+    """Count the test events that were scored, how many there are, and their users, by the question."""
+    asked = {}
+    if classifier is not None:
+        one = classifier.queries
+        users = len(np.unique(one.user))
+        asked["class of the next event"] = {"scored": len(one), "possible": one.possible, "users": users}
+    if recommenders is not None:
+        asked["next item"] = {
+            "scored": recommenders.queries,
+            "possible": recommenders.possible,
+            "users": recommenders.users,
+        }
+    return asked
+
+
+def _models(run: Run) -> dict[str, str]:
+    """Name what each trained model does, by the model."""
+    names = {
+        "classifier": f"{run.config.classifier.target.replace('_', ' ')} by the article's LSTM classifier",
+        "two_tower": f"next item by a two-tower model ({run.config.two_tower.encoder})",
+    }
+    return {model: names[model] for model in run.models}
+
+
+def _facts(run: Run, asked: dict[str, dict[str, int]], config: EvaluateConfig) -> dict[str, str]:
     counts, split = run.data.facts["counts"], run.data.facts["split"]
     left_out = run.data.facts["left_out"]
     environment = describe_environment()
+    seeds = {"classifier": run.config.fit.seed, "two_tower": run.config.two_tower_fit.seed}
     return {
+        "models": "; ".join(_models(run).values()),
         "data": f"{counts['users']:,} users, {counts['items']:,} items, {counts['categories']:,} categories",
         "events": f"{counts['training_events']:,} training, {counts['validation_events']:,} validation, "
         f"{counts['test_events']:,} test",
         "split": f"{split['method'].replace('_', '-')}; everything learned is learned from the training side",
         "left out": f"{left_out['bot_like_users']:,} bot-like users, "
         f"{left_out['users_below_the_core']:,} users below the core",
-        "scored": f"{len(queries):,} of {queries.possible:,} test events of {len(np.unique(queries.user)):,} users",
+        "scored": "; ".join(
+            f"{question}: {n['scored']:,} of {n['possible']:,} test events of {n['users']:,} users"
+            for question, n in asked.items()
+        ),
         "intervals": f"95 %, {config.bootstrap_samples:,} bootstrap resamples of users",
-        "seed": str(run.config.fit.seed),
+        "seed": ", ".join(f"{seeds[model]} ({model.replace('_', '-')})" for model in run.models),
         "machine": f"{environment['machine']['cores']} cores, {environment['machine']['processor']}",
         "versions": ", ".join(f"{name} {version}" for name, version in environment["packages"].items()),
         "commit": environment["commit"],
     }
 
 
-_COLUMNS = {
-    "accuracy": "accuracy",
-    "top5_accuracy": "top-5 accuracy",
-    "weighted_recall": "weighted recall",
-    "macro_recall": "macro recall",
-    "macro_f1": "macro F1",
-    "weighted_f1": "weighted F1",
-}
-
-
-def _classifier_section(figures: ClassifierFigures, pictures: list[Picture]) -> Section:
-    order = sorted(figures.rows, key=lambda name: -figures.rows[name]["accuracy"].mean)
-    rows = [
-        [name, *(figures.rows[name][c].text() if c in figures.rows[name] else "–" for c in _COLUMNS)] for name in order
-    ]
-    gain, p_value = figures.gain["interval"], figures.gain["p_value"]
-    text = (
-        ""
-        if math.isnan(p_value)
-        else (
-            f"On the same events the classifier is right {100 * gain.mean:+.1f} points more often than the best simple "
-            f"rule, {figures.best_rule} (95 % interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f}, "
-            f"p = {p_value:.2g}). "
-        )
-    )
-    if figures.share_of_the_way is not None:
-        text += (
-            f"That is {100 * figures.share_of_the_way:.0f} % of the way from that rule to the ceiling: the best guess "
-            "that anyone could make who knew the users' true interests besides the history (an upper bound). "
-        )
-    text += "Weighted recall of single-label classes equals accuracy; macro recall gives every class the same weight."
-    table = Table(
-        ["", *_COLUMNS.values()],
-        rows,
-        "Figures on the test side; intervals resample users.",
-        [order.index("classifier")],
-    )
-    return Section("The class of the next event", text, [table], pictures)
-
-
-def _classifier_pictures(
-    run: Run, figures: ClassifierFigures, predictions: Predictions, queries: Queries, directory: Path
-) -> list[Picture]:
-    names = class_names(run.data.space, run.config.classifier.target)
-    shown = confusion(queries.label, figures.predicted, _SHOWN_CLASSES)
-    labels = [names[c] if c >= 0 else "not seen in training" for c in shown.classes]
-    confidence = predictions.probabilities.max(axis=1)
-    history = run.facts["history"]
-    monitor = "val_accuracy" if "val_accuracy" in history else "loss"
-    accuracies = {name: row["accuracy"] for name, row in figures.rows.items() if name != "ceiling"}
-    ceiling = figures.rows.get("ceiling", {}).get("accuracy")
-    plots = {
-        "accuracy.png": comparison_plot(accuracies, "accuracy", ["classifier"], ceiling),
-        "learning_curves.png": learning_curves_plot(history, monitor),
-        "confusion.png": confusion_plot(shown, labels),
-        "reliability.png": reliability_plot(reliability(confidence, figures.right["classifier"])),
+def _numbers(
+    run: Run,
+    classifier: _MeasuredClassifier | None,
+    recommenders: RecommenderEvaluation | None,
+    asked: dict[str, dict[str, int]],
+    config: EvaluateConfig,
+) -> dict[str, Any]:
+    """Gather the raw figures of report.json."""
+    numbers: dict[str, Any] = {
+        **describe_environment(),
+        "run": plain(run.facts),
+        "models": list(run.models),
+        "evaluation": plain(dataclasses.asdict(config)),
+        "dataset": plain(run.data.facts),
+        "queries": asked,
     }
-    return _save(plots, directory)
-
-
-def _recommender_sections(
-    figures: dict[str, RecommenderFigures], config: EvaluateConfig, directory: Path
-) -> list[Section]:
-    if not figures:
-        return []
-    k = 10 if 10 in config.ks else max(config.ks)
-    main = f"NDCG@{k}"
-    order = sorted(figures, key=lambda name: -figures[name].intervals[main].mean)
-    tables = [
-        Table(
-            ["", *(f"{metric}@{k}" for k in config.ks)],
-            [[name, *(figures[name].intervals[f"{metric}@{k}"].text() for k in config.ks)] for name in order],
-            f"{metric}@k over the whole catalogue{', seen items removed' if config.remove_seen else ''}; "
-            "ties count against a recommender.",
-            [order.index(COSINE)],
-        )
-        for metric in ("NDCG", "HR", "MRR")
-    ]
-    lists = Table(
-        ["", "coverage@10", "Gini@10"],
-        [[name, *(f"{value:.3f}" for value in figures[name].lists.values())] for name in order],
-        "Share of the catalogue in at least one list of ten, and how unevenly lists show it (1 is most uneven).",
-    )
-    plots = {"ndcg.png": comparison_plot({name: figures[name].intervals[main] for name in figures}, main, [COSINE])}
-    sections = [
-        Section(
-            "The next item",
-            "The article's recommender ranks items by the cosine between the user's representation (the layer before "
-            "the softmax) and the item's, encoded as a single view by the same encoder. It was trained to tell "
-            "categories apart, not items: compare it with the simple rules before putting it to use.",
-            [*tables, lists],
-            _save(plots, directory),
-        )
-    ]
-    if all(row.online for row in figures.values()):
-        rates = list(next(iter(figures.values())).online)
-        table = Table(
-            ["", *rates],
-            [[name, *(figures[name].online[rate].text(4) for rate in rates)] for name in order],
-            "Expected by the simulator's judge, who knows what the users want: clicks per item shown in a list of ten, "
-            "and purchases per list (article section 10.4).",
-        )
-        sections.append(Section("Simulated clicks and purchases", "", [table]))
-    return sections
-
-
-def _save(plots: dict[str, Plot], directory: Path) -> list[Picture]:
-    for file, plot in plots.items():
-        plot.save(directory / file)
-    return [Picture(file, plot.caption) for file, plot in plots.items()]
+    if classifier is not None:
+        numbers |= {
+            "classifier": plain(classifier.figures.rows),
+            "best_rule": classifier.figures.best_rule,
+            "gain_over_best_rule": plain(classifier.figures.gain),
+            "share_of_the_way": classifier.figures.share_of_the_way,
+        }
+    if recommenders is not None:
+        numbers |= {
+            "recommenders": plain(recommenders.rows),
+            "differences_in_ndcg@10": plain(recommenders.differences),
+            "slice_sizes": recommenders.slice_sizes,
+        }
+    return numbers

@@ -1,6 +1,7 @@
 """The evaluation report's pictures: each says in its caption what to see in it."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -11,6 +12,14 @@ from recsys_tf.drawing import BLUE, INK, LINE, MUTED, SKY, VERMILION, canvas, st
 from recsys_tf.drawing import Plot as Plot
 from recsys_tf.evaluation.bootstrap import Interval
 from recsys_tf.evaluation.classification_metrics import Confusion, Reliability
+from recsys_tf.page import Picture
+
+
+def save_plots(plots: Mapping[str, Plot], directory: Path) -> list[Picture]:
+    """Write each plot into the directory under its file name, and return the page's pictures."""
+    for file, plot in plots.items():
+        plot.save(directory / file)
+    return [Picture(file, plot.caption) for file, plot in plots.items()]
 
 
 def confusion_plot(confusion: Confusion, names: Sequence[str]) -> Plot:
@@ -45,17 +54,21 @@ def confusion_plot(confusion: Confusion, names: Sequence[str]) -> Plot:
     )
 
 
-def learning_curves_plot(history: Mapping[str, Sequence[float]], monitor: str = "val_loss") -> Plot:
-    """Draw loss and accuracy, training and validation, by epoch; history holds one list [epochs] per Keras name.
+def learning_curves_plot(
+    history: Mapping[str, Sequence[float]], monitor: str = "val_loss", title: str = "Learning curves"
+) -> Plot:
+    """Draw loss and what else was measured, training and validation, by epoch.
 
-    The best epoch is that of the lowest monitored value, or the highest where the monitor is no loss.
+    history holds one list [epochs] per Keras name: loss, accuracy, NDCG@10, HR@10, and val_… of each. The best epoch is
+    that of the lowest monitored value, or the highest where the monitor is no loss.
     """
     watched = np.asarray(history[monitor], float)
     best = int(np.nanargmin(watched) if "loss" in monitor else np.nanargmax(watched))
-    shown = [name for name in ("loss", "accuracy") if name in history]
+    measured = {name.removeprefix("val_") for name in history}
+    shown = [name for name in ("loss", "accuracy", "NDCG@10", "HR@10") if name in measured]
     figure = Figure(figsize=(5.2 * len(shown), 4.0), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle("Learning curves", x=0.012, ha="left", fontsize=14, fontweight="bold", color=INK)
+    figure.suptitle(title, x=0.012, ha="left", fontsize=14, fontweight="bold", color=INK)
     for axes, name in zip(np.atleast_1d(figure.subplots(1, len(shown))), shown, strict=True):
         style(axes)
         for key, label, colour, dash, mark in (

@@ -5,14 +5,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from recsys_tf.config import Target
 from recsys_tf.evaluation.interactions import Histories, Interactions, sessions_by_gap
-from recsys_tf.sequences.dataset import PreparedData, Windowing, read_users, read_windows
+from recsys_tf.events.schema import BEHAVIORS
+from recsys_tf.sequences.dataset import PreparedData, read_questions, read_users
 from recsys_tf.sequences.labels import NO_CLASS
 from recsys_tf.sequences.vocabularies import FIRST
 
 Ints = npt.NDArray[np.int64]
+
+# The behaviour id of a search.
+SEARCH = FIRST + BEHAVIORS.index("search")
 
 _IDS = ("row", "behavior", "device", "timestamp", "words")
 
@@ -36,6 +41,8 @@ class Queries:
     target_behavior: Ints
     target_timestamp: Ints
     possible: int
+    # Item events that are too old for the histories, as pairs (query, row) [pairs, 2], where they were asked for.
+    earlier: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.held)
@@ -60,14 +67,18 @@ class Queries:
         return Histories(packed[:, : max(int(lengths.max(initial=0)), 1)], lengths.astype(np.int64))
 
 
-def read_queries(data: PreparedData, target: Target, horizon: int, max_queries: int, seed: int) -> Queries:
-    """Read the test side as queries, at most `max_queries` of them (0: all), drawn at random with the seed.
+def read_queries(
+    data: PreparedData, target: Target, horizon: int, max_queries: int, seed: int, earlier: bool = False
+) -> Queries:
+    """Read the test side's questions, at most `max_queries` of them (0: all), drawn at random with the seed.
 
-    Where a log has times, only events later than the history before them count: inside a receipt, whose lines share
-    one time, order means nothing, and what one line says about the next is not a prediction.
+    earlier: also read what is too old for the histories, so that all that a user had can be taken out of the answers.
     """
-    parts = [_later_than_history(part) for part in _numpy_windows(data, Windowing("test", "last", target, horizon))]
-    windows = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    parts = [_answered(part) for part in read_questions(data, "test", target, horizon).as_numpy_iterator()]
+    most = max(part["words"].shape[-1] for part in parts)
+    windows = {name: np.concatenate([part[name] for part in parts]) for name in parts[0] if name != "words"}
+    wide = [np.pad(part["words"], [(0, 0), (0, 0), (0, most - part["words"].shape[-1])]) for part in parts]
+    windows["words"] = np.concatenate(wide)
     possible = len(windows["held"])
     if 0 < max_queries < possible:
         chosen = np.sort(np.random.default_rng(seed).choice(possible, max_queries, replace=False))
@@ -82,17 +93,39 @@ def read_queries(data: PreparedData, target: Target, horizon: int, max_queries: 
         target_behavior=windows["target_behavior"],
         target_timestamp=windows["target_timestamp"],
         possible=possible,
+        earlier=read_earlier(data, windows["user"], windows["before"]) if earlier else None,
     )
+
+
+def read_earlier(data: PreparedData, user: npt.NDArray[np.object_], before: Ints) -> Ints:
+    """Read the item events that came before the window of each query, as pairs (query, row): int64 [pairs, 2].
+
+    user: ids as bytes [queries]; before: int64 [queries], how many of the user's events those are.
+    """
+    cut = np.flatnonzero(before > 0)
+    asked = pd.DataFrame({"user": user[cut], "query": cut, "before": before[cut]})
+    pairs = [np.empty((0, 2), np.int64)]
+    for batch in read_users(data).as_numpy_iterator() if len(cut) else ():
+        length = batch["length"]
+        within = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
+        events = pd.DataFrame({"user": np.repeat(batch["user"], length), "within": within, "row": batch["row"]})
+        found = events[events["row"] >= FIRST].merge(asked, on="user")
+        pairs.append(found.loc[found["within"] < found["before"], ["query", "row"]].to_numpy(np.int64))
+    return np.concatenate(pairs)
 
 
 @dataclass(frozen=True)
 class TrainingEvents:
-    """All training events, flat, user after user: int64 [events] each; times are 0 in a log without them."""
+    """All training events, flat, user after user: int64 [events] each; times are 0 in a log without them.
+
+    searches: int64 [lists, words], the word ids of the training searches, every different list once.
+    """
 
     user: Ints
     row: Ints
     behavior: Ints
     timestamp: Ints
+    searches: Ints
 
     def interactions(self, number_of_items: int) -> Interactions:
         """Return the item events as a log of catalogue indices."""
@@ -107,6 +140,7 @@ def read_training_events(data: PreparedData) -> TrainingEvents:
     """Read the training side of every user."""
     users: list[Ints] = []
     columns: dict[str, list[Ints]] = {"row": [], "behavior": [], "timestamp": []}
+    searches: list[Ints] = []
     seen = 0
     for batch in read_users(data).as_numpy_iterator():
         length = batch["length"]
@@ -116,16 +150,13 @@ def read_training_events(data: PreparedData) -> TrainingEvents:
         seen += len(length)
         for name, values in columns.items():
             values.append(batch[name][known])
-    return TrainingEvents(np.concatenate(users), *(np.concatenate(values) for values in columns.values()))
+        searches.append(np.unique(batch["words"][known & (batch["behavior"] == SEARCH)], axis=0))
+    flat = {name: np.concatenate(values) for name, values in columns.items()}
+    return TrainingEvents(np.concatenate(users), **flat, searches=np.unique(np.concatenate(searches), axis=0))
 
 
-def _numpy_windows(data: PreparedData, windowing: Windowing) -> Any:
-    return read_windows(data, windowing).as_numpy_iterator()
-
-
-def _later_than_history(windows: dict[str, Any]) -> dict[str, Any]:
-    newest = np.take_along_axis(windows["timestamp"], windows["held"][:, None] - 1, axis=1)[:, 0]
-    timed = windows["target_timestamp"] > 0
+def _answered(windows: dict[str, Any]) -> dict[str, Any]:
+    """Keep the questions that the target applies to, and the word columns that are used."""
     label = np.take_along_axis(windows["label"], windows["held"][:, None] - 1, axis=1)[:, 0]
-    keep = (~timed | (windows["target_timestamp"] > newest)) & (label != NO_CLASS)
-    return {name: values[keep] for name, values in windows.items()}
+    kept = {name: values[label != NO_CLASS] for name, values in windows.items()}
+    return kept | {"words": kept["words"][..., : np.count_nonzero(kept["words"], axis=-1).max(initial=0)]}

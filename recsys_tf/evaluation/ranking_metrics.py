@@ -112,29 +112,8 @@ def ranking_values(ranks: Ints, ks: Sequence[int]) -> dict[str, Floats]:
     return {f"{name}@{k}": metric(ranks, k) for name, metric in metrics.items() for k in ks}
 
 
-def catalogue_coverage(lists: Ints, number_of_items: int) -> float:
-    """Return the share of the catalogue that stands in at least one list; lists [queries, k], -1 is no item."""
-    return float(np.count_nonzero(_exposure(lists, number_of_items)) / max(number_of_items, 1))
-
-
-def gini_of_exposure(lists: Ints, number_of_items: int) -> float:
-    """Return how unevenly lists show the catalogue: 0 each item equally often, towards 1 a single item all the time.
-
-    lists [queries, k] int64, -1 is no item; items that are never shown count with exposure 0.
-    """
-    exposure = np.sort(_exposure(lists, number_of_items)).astype(np.float64)
-    if exposure.sum() == 0:
-        return 0.0
-    weights = 2 * np.arange(1, number_of_items + 1) - number_of_items - 1
-    return float((weights * exposure).sum() / (number_of_items * exposure.sum()))
-
-
 def _found(ranks: Ints, k: int) -> npt.NDArray[np.bool_]:
     return (ranks >= 1) & (ranks <= k)
-
-
-def _exposure(lists: Ints, number_of_items: int) -> Ints:
-    return np.bincount(lists[lists >= 0], minlength=number_of_items)
 
 
 def _pairs(matrix: sp.csr_matrix) -> tuple[Ints, Ints]:

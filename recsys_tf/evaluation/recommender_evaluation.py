@@ -1,6 +1,6 @@
 """How good recommenders are at the next item, over the whole catalogue, beside the simple ones that everybody has."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,31 +10,60 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from recsys_tf.config import EvaluateConfig
-from recsys_tf.evaluation.bootstrap import Interval, clustered_intervals
+from recsys_tf.evaluation.bootstrap import Difference, Interval, clustered_intervals, paired_differences
 from recsys_tf.evaluation.interactions import Histories, Interactions
-from recsys_tf.evaluation.queries import Ints, Queries
-from recsys_tf.evaluation.ranking_metrics import (
+from recsys_tf.evaluation.list_metrics import (
     catalogue_coverage,
-    evaluate_recommender,
+    category_diversity,
     gini_of_exposure,
-    ranking_values,
+    intra_list_diversity,
+    novelty,
 )
+from recsys_tf.evaluation.queries import Ints, Queries, TrainingEvents
+from recsys_tf.evaluation.ranking_metrics import Ranking, evaluate_recommender, ndcg, ranking_values
 from recsys_tf.evaluation.recommender_baselines import FrequentItems, MostPopular, RecentItems, RecentlyPopular
 from recsys_tf.evaluation.recommender_neighbours import MarkovItems, SessionNeighbours
+from recsys_tf.evaluation.slices import BoolArray, query_slices
 from recsys_tf.events.judge import Judge
 from recsys_tf.progress import with_progress
+from recsys_tf.sequences.catalogue import Catalogue
 from recsys_tf.sequences.vocabularies import FIRST
 
 Scores = npt.NDArray[np.float32]
 
+TWO_TOWER = "two-tower"
+COSINE = "cosine of the classifier"
+# Items of a list that is judged as a list, and the cut-off of the comparisons between recommenders.
+SHOWN = 10
+
 
 @dataclass(frozen=True)
 class RecommenderFigures:
-    """One recommender's row: intervals by metric name, what its lists look like, and what the judge says of them."""
+    """One recommender's row: intervals by metric name, what its lists look like, and what the judge says of them.
+
+    slices: NDCG@10 of each kind of question, group → slice → interval.
+    """
 
     intervals: dict[str, Interval]
     lists: dict[str, float]
     online: dict[str, Interval] = field(default_factory=dict)
+    slices: dict[str, dict[str, Interval]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RecommenderEvaluation:
+    """All rows on the same queries.
+
+    rows: figures by the recommender's name. differences: NDCG@10 of the first name minus that of the second.
+    slice_sizes: group → slice → queries. queries, possible, users: how many were asked, of how many, by whom.
+    """
+
+    rows: dict[str, RecommenderFigures]
+    differences: dict[str, dict[str, Difference]]
+    slice_sizes: dict[str, dict[str, int]]
+    queries: int
+    possible: int
+    users: int
 
 
 def baseline_scores(train: Interactions, histories: Histories) -> dict[str, Callable[[slice], Scores]]:
@@ -52,43 +81,107 @@ def baseline_scores(train: Interactions, histories: Histories) -> dict[str, Call
 
 
 def evaluate_recommenders(
-    scorers: dict[str, Callable[[slice], Scores]],
+    scorers: Mapping[str, Callable[[slice], Scores]],
     queries: Queries,
-    items: tuple[str, ...],
+    training: TrainingEvents,
+    catalogue: Catalogue,
     config: EvaluateConfig,
-    truth: Path | None,
-) -> dict[str, RecommenderFigures]:
+    truth: Path | None = None,
+    vectors: npt.NDArray[np.float32] | None = None,
+) -> RecommenderEvaluation:
     """Rank the whole catalogue for every query by every recommender.
 
     truth: the folder of a simulated log's truth, to ask its judge how likely users are to click and to buy.
+    vectors: [items, width] of a model that tells items apart, for the diversity of lists by cosine; without them
+    diversity is that of the categories alone.
     """
+    train = training.interactions(len(catalogue))
     targets = queries.target_row - FIRST
-    excluded = seen_items(queries, len(items)) if config.remove_seen else None
+    excluded = seen_items(queries, len(catalogue)) if config.remove_seen else None
     if excluded is not None:
         # What has been removed cannot be recommended: a target that the user had before is a miss.
         repeated = np.asarray(excluded[np.arange(len(targets)), targets]).ravel()
         targets = np.where(repeated, -1, targets)
+    rankings = {
+        name: evaluate_recommender(score, targets, excluded, list_length=SHOWN)
+        for name, score in with_progress(scorers.items(), "ranking the catalogue", "recommenders", len(scorers))
+    }
     judge = Judge.load(truth) if truth is not None else None
-    figures = {}
-    for name, score in with_progress(scorers.items(), "ranking the catalogue", "recommenders", len(scorers)):
-        ranking = evaluate_recommender(score, targets, excluded, list_length=max(config.ks))
-        values = ranking_values(ranking.ranks, config.ks)
-        intervals = clustered_intervals(values, queries.clusters, config.bootstrap_samples, config.seed)
-        shown = ranking.lists[:, :10]
-        lists = {
-            "coverage@10": catalogue_coverage(shown, len(items)),
-            "gini@10": gini_of_exposure(shown, len(items)),
-        }
-        online = simulated_rates(judge, queries, shown, items, config) if judge is not None else {}
-        figures[name] = RecommenderFigures(intervals, lists, online)
+    ranks = {name: ranking.ranks for name, ranking in rankings.items()}
+    slices = query_slices(queries, train, training.searches)
+    by_slice = sliced_ndcg(ranks, slices, queries.clusters, config)
+    rows = {
+        name: RecommenderFigures(
+            _intervals(ranking, queries.clusters, config),
+            list_figures(ranking.lists, train, catalogue, vectors),
+            simulated_rates(judge, queries, ranking.lists, catalogue.item_ids, config) if judge is not None else {},
+            by_slice[name],
+        )
+        for name, ranking in rankings.items()
+    }
+    return RecommenderEvaluation(
+        rows,
+        compare(ranks, queries.clusters, config),
+        {group: {name: int(mask.sum()) for name, mask in masks.items()} for group, masks in slices.items()},
+        len(queries),
+        queries.possible,
+        len(np.unique(queries.user)),
+    )
+
+
+def compare(ranks: Mapping[str, Ints], clusters: Ints, config: EvaluateConfig) -> dict[str, dict[str, Difference]]:
+    """Compare every two recommenders by NDCG@10: first name → second name → difference on the same queries.
+
+    ranks: the target's rank, [queries] int64, by the recommender's name; clusters [queries] int64, the users.
+    """
+    values = {name: ndcg(one, SHOWN) for name, one in ranks.items()}
+    return paired_differences(values, clusters, config.bootstrap_samples, config.seed)
+
+
+def sliced_ndcg(
+    ranks: Mapping[str, Ints], slices: Mapping[str, Mapping[str, BoolArray]], clusters: Ints, config: EvaluateConfig
+) -> dict[str, dict[str, dict[str, Interval]]]:
+    """Return NDCG@10 by recommender, group and slice; ranks, masks and clusters are [queries]."""
+    found: dict[str, dict[str, dict[str, Interval]]] = {name: {group: {} for group in slices} for name in ranks}
+    for group, masks in slices.items():
+        for one, mask in masks.items():
+            values = {name: ndcg(rank[mask], SHOWN) for name, rank in ranks.items()}
+            intervals = clustered_intervals(values, clusters[mask], config.bootstrap_samples, config.seed)
+            for name, interval in intervals.items():
+                found[name][group][one] = interval
+    return found
+
+
+def list_figures(
+    lists: Ints, train: Interactions, catalogue: Catalogue, vectors: npt.NDArray[np.float32] | None
+) -> dict[str, float]:
+    """Say what lists [queries, 10] look like; "diversity@10" is by the cosine of vectors, where these are given."""
+    counts = np.bincount(train.item, minlength=train.number_of_items)
+    figures = {
+        f"coverage@{SHOWN}": catalogue_coverage(lists, len(catalogue)),
+        f"gini@{SHOWN}": gini_of_exposure(lists, len(catalogue)),
+        f"novelty@{SHOWN}": novelty(lists, counts),
+        f"category_diversity@{SHOWN}": category_diversity(lists, catalogue.category[FIRST:].astype(np.int64)),
+    }
+    if vectors is not None:
+        figures[f"diversity@{SHOWN}"] = intra_list_diversity(lists, vectors)
     return figures
+
+
+def _intervals(ranking: Ranking, clusters: Ints, config: EvaluateConfig) -> dict[str, Interval]:
+    values = ranking_values(ranking.ranks, config.ks)
+    return clustered_intervals(values, clusters, config.bootstrap_samples, config.seed)
 
 
 def seen_items(queries: Queries, number_of_items: int) -> sp.csr_matrix:
     """Mark the items of each history: [queries, items]."""
     histories = queries.histories()
     query, position = np.nonzero(histories.known())
-    pairs = (query, histories.items[query, position])
+    item = histories.items[query, position]
+    if queries.earlier is not None:
+        query = np.concatenate([query, queries.earlier[:, 0]])
+        item = np.concatenate([item, queries.earlier[:, 1] - FIRST])
+    pairs = (query, item)
     return sp.csr_matrix((np.ones(len(query), bool), pairs), shape=(len(queries), number_of_items))
 
 

@@ -1,11 +1,46 @@
 """The item table: item files by rule, else each item's first known values on its events."""
 
+from dataclasses import dataclass
+
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from recsys_tf.events.canonical_columns import Layout
 from recsys_tf.events.judgement import Account, Judgement, balance, judged_table, reasons_of, shown
-from recsys_tf.events.text_columns import Ints, TextColumn, text_column
+from recsys_tf.events.text_columns import Bools, Ints, TextColumn, text_column
+
+
+@dataclass(frozen=True)
+class _Vectors:
+    """The numbers of all rows, flat, float32 [numbers]; length: int64 [rows]; finite: bool [rows]."""
+
+    numbers: npt.NDArray[np.float32]
+    length: Ints
+    finite: Bools
+
+    def usual_length(self, rows: Bools) -> int:
+        """The most frequent length among the rows of a mask that have a vector, 0 when none has."""
+        return int(np.bincount(self.length[rows & (self.length > 0)], minlength=1).argmax())
+
+    def column(self, rows: Bools) -> dict[str, pd.Series]:
+        """A column `vector` of arrays, None for a row without; no column at all when no row of a mask has one."""
+        if not self.length[rows].any():
+            return {}
+        arrays = np.split(self.numbers, np.cumsum(self.length)[:-1])
+        column = pd.Series(arrays, dtype=object)
+        return {"vector": column.where(self.length > 0, None)}
+
+
+def _vectors(text: pd.Series) -> _Vectors:
+    """Read numbers separated by spaces."""
+    parts = text.reset_index(drop=True).str.split().explode().dropna()
+    row = parts.index.to_numpy(np.int64)
+    numbers = pd.to_numeric(parts, errors="coerce").to_numpy(np.float64)
+    with np.errstate(over="ignore"):
+        numbers = numbers.astype(np.float32)
+    bad = np.bincount(row[~np.isfinite(numbers)], minlength=len(text))
+    return _Vectors(numbers, np.bincount(row, minlength=len(text)).astype(np.int64), bad == 0)
 
 
 def clean_items(
@@ -23,6 +58,10 @@ def clean_items(
     judged.reject(price < 0, "price", shown(given, "price"), "price below zero")
     bad_price = np.isnan(price) & (given["price"].str.strip() != "").to_numpy()
     judged.reject(bad_price | np.isinf(price), "price", shown(given, "price"), "unparseable price")
+    vectors = _vectors(given["vector"])
+    judged.reject(~vectors.finite, "vector", shown(given, "vector"), "unparseable vector")
+    other = (vectors.length > 0) & (vectors.length != vectors.usual_length(~judged.rejected))
+    judged.reject(other, "vector", shown(given, "vector"), "vector of another length than most")
     standing = ~judged.rejected
     twice = np.zeros(len(given), bool)
     twice[standing] = item_id[standing].duplicated().to_numpy()
@@ -33,6 +72,7 @@ def clean_items(
             "category_id": given["category_id"].str.strip(),
             "price": price,
             "title": given["title"].str.strip(),
+            **vectors.column(~judged.rejected),
         }
     )[~judged.rejected].set_index("item_id")
 
@@ -46,6 +86,8 @@ def clean_items(
             )
     rows = rows.astype({"price": np.float64}).fillna({"category_id": "", "title": ""})
     rows = rows.astype({"category_id": "str", "title": "str"}).reset_index().sort_values("item_id", ignore_index=True)
+    if "vector" in rows:
+        rows["vector"] = rows["vector"].astype(object).where(rows["vector"].notna(), None)
     kept = int((~judged.rejected).sum())
     account = Account(len(given) + len(set_aside), kept, reasons_of(judged, set_aside))
     balance(account)

@@ -246,11 +246,13 @@ def _sequences(files: Sequence[RawFile]) -> Layout:
         table = named_columns(file, named | ({"behavior": given} if given else {}))
         tables.append(table if given else table.assign(behavior=constant("view", len(table))))
     attributes = having(files, ("item_id", "attribute_ids"))
-    # The last attribute of an item is its finest category in the sets at hand; without attributes there is none.
+    # The last attribute of an item is its finest category in the sets at hand; without attributes there is none. All of
+    # them stand as its title, whose words a model can read.
     items = [
         table.assign(category_id=table["category_id"].astype("str").str.split().str[-1].fillna(""))
         for table in (
-            named_columns(file, {"item_id": "item_id", "category_id": "attribute_ids"}) for file in attributes
+            named_columns(file, {"item_id": "item_id", "category_id": "attribute_ids", "title": "attribute_ids"})
+            for file in attributes
         )
     ]
     return Layout(joined(tables, files, "sequences"), item_table([*items, *_movies(files)]))

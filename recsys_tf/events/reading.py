@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pa_compute
 import pyarrow.parquet as pa_parquet
 
 from recsys_tf.errors import InputError
@@ -71,7 +72,7 @@ def _read_json_lines(path: Path, data: bytes) -> RawFile:
         if not isinstance(record, dict):
             rejects.append((number, text.decode("utf-8", "backslashreplace")[:200], "no JSON object"))
             continue
-        fields = {key: "" if value is None else str(value) for key, value in record.items()}
+        fields = {key: _json_text(value) for key, value in record.items()}
         # Half of a surrogate pair passes as JSON, but is no text that could be written anywhere.
         if b"\\u" in text and not _is_encodable(fields):
             rejects.append((number, text.decode("utf-8")[:200], "not UTF-8"))
@@ -84,6 +85,12 @@ def _read_json_lines(path: Path, data: bytes) -> RawFile:
     bad = pd.DataFrame(rejects, columns=["line", "value", "reason"])
     table = reject_rows(path.name, bad["line"], "", bad["value"], bad["reason"])
     return RawFile(path, rows, np.array(lines, np.int64), table)
+
+
+def _json_text(value: object) -> str:
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return " ".join(value)
+    return "" if value is None else str(value)
 
 
 def _is_encodable(fields: dict[str, str]) -> bool:
@@ -101,10 +108,19 @@ def _read_parquet(path: Path) -> RawFile:
         raise InputError(f"this is no readable Parquet ({error})", file=path) from error
     if table.num_rows == 0:
         raise InputError("the file has no rows", file=path)
-    # A list or a struct is no field of an event: such a column is as good as absent.
-    plain = [name for name in table.column_names if not pa.types.is_nested(table.column(name).type)]
+    # A struct or a list of anything but numbers is no field of an event or item: such a column is as good as absent.
+    plain = [name for name in table.column_names if _is_plain(table.column(name).type)]
     rows = pd.DataFrame({name: _parquet_text(path, name, table.column(name)) for name in plain})
     return RawFile(path, rows, np.arange(1, len(rows) + 1, dtype=np.int64), reject_rows(path.name, [], "", "", ""))
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    return not pa.types.is_nested(kind) or _is_vector(kind)
+
+
+def _is_vector(kind: pa.DataType) -> bool:
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return bool(is_list and (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)))
 
 
 def _parquet_text(path: Path, name: str, column: pa.ChunkedArray) -> pd.Series:
@@ -115,6 +131,11 @@ def _parquet_text(path: Path, name: str, column: pa.ChunkedArray) -> pd.Series:
 
 
 def _as_text(column: pa.ChunkedArray) -> pd.Series:
+    if _is_vector(column.type):
+        numbers = pa_compute.binary_join(column.cast(pa.list_(pa.string())), " ")
+        # A vector with a gap joins to null, as one that is not given does; only the latter is a missing value.
+        gap = pa_compute.and_(numbers.is_null(), column.is_valid())
+        column = pa_compute.if_else(gap, "a number is missing", numbers)
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_timestamp(column.type):

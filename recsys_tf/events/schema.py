@@ -23,7 +23,19 @@ BEHAVIOR_ALIASES: Final = {
 
 # Columns of the event table in their order; "timestamp" is absent from a log that holds only an order.
 EVENT_COLUMNS: Final = ("user_id", "item_id", "behavior", "timestamp", "position", "query", "device")
-ITEM_COLUMNS: Final = ("item_id", "category_id", "price", "title")
+# Columns of the item table in their order; "vector" is absent from a table none of whose items has one.
+ITEM_COLUMNS: Final = ("item_id", "category_id", "price", "title", "vector")
+
+
+def _are_vectors(vectors: pd.Series) -> pd.Series:
+    """Tell of each row that is not null whether it holds finite numbers, as many as the first one."""
+    held = pd.Series(vectors.to_numpy(object), index=np.arange(len(vectors)), dtype=object)
+    length = held.str.len()  # NaN for what holds nothing
+    number = pd.to_numeric(held.explode(), errors="coerce").astype(np.float64)
+    finite = number.map(np.isfinite).groupby(level=0).all()
+    same = length == length.loc[length.first_valid_index()] if length.notna().any() else length.notna()
+    return pd.Series((finite & same).to_numpy(), index=vectors.index)
+
 
 _text = pa.Column(str, nullable=False)
 _key = pa.Column(str, pa.Check.str_length(min_value=1), nullable=False)
@@ -58,6 +70,13 @@ ITEMS: Final = pa.DataFrameSchema(
         "category_id": _text,  # "" when not known
         "price": pa.Column(np.float64, pa.Check.ge(0.0), nullable=True),  # shop currency; NaN when not known
         "title": _text,  # "" when not known
+        # A vector computed elsewhere (picture, text), equally long for all items; null for an item without one.
+        "vector": pa.Column(
+            object,
+            pa.Check(_are_vectors, error="finite numbers, equally many in every vector"),
+            nullable=True,
+            required=False,
+        ),
     },
     strict=True,
     ordered=True,

@@ -15,12 +15,3 @@ def cosine_scores(users: Any, items: Any) -> Any:
     return tf.linalg.matmul(
         tf.math.l2_normalize(users, axis=-1), tf.math.l2_normalize(items, axis=-1), transpose_b=True
     )
-
-
-def top_items(scores: Any, k: Any) -> tuple[Any, Any]:
-    """Scores [batch, items] → the k best per row, best first: scores [batch, k] and item indices int32 [batch, k].
-
-    The listing's `np.argsort(scores)[0][-n:]` has them worst first, and only for the first user.
-    """
-    best = tf.math.top_k(scores, k=tf.minimum(k, tf.shape(scores)[-1]), sorted=True)
-    return best.values, best.indices

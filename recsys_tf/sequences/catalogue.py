@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,9 @@ class Catalogue:
     category: int32 [rows], the category vocabulary's id.
     price_bucket: int32 [rows], 0 for no price, else 1 + bucket.
     price: float32 [rows], the scaled price.
+    title_words: int32 [rows, words], the word vocabulary's ids of the title's tokens, padded with 0.
+    vectors: float32 [rows, dims], each item's vector from the item table, zeros where it has none; dims is 0 when the
+    table has none at all.
     """
 
     item_ids: tuple[str, ...]
@@ -29,6 +33,8 @@ class Catalogue:
     category: npt.NDArray[np.int32]
     price_bucket: npt.NDArray[np.int32]
     price: npt.NDArray[np.float32]
+    title_words: npt.NDArray[np.int32]
+    vectors: npt.NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.item_ids)
@@ -43,16 +49,21 @@ class Catalogue:
                 "category": self.category[FIRST:],
                 "price_bucket": self.price_bucket[FIRST:],
                 "price": self.price[FIRST:],
+                "title_words": list(self.title_words[FIRST:]),
+                "vector": list(self.vectors[FIRST:]),
             }
         ).to_parquet(directory / "catalogue.parquet", index=False)
 
     @classmethod
     def load(cls, directory: Path) -> "Catalogue":
-        """Read what `save` wrote. Raises InputError when the file is not there."""
+        """Read what `save` wrote. Raises InputError when the file is not there or of an earlier form."""
         path = directory / "catalogue.parquet"
         if not path.is_file():
             raise InputError("the catalogue is missing; prepare the data again", file=path)
         table = pd.read_parquet(path)
+        for column in ("title_words", "vector"):
+            if column not in table:
+                raise InputError("the column is missing; prepare the data again", file=path, column=column)
         return cls(
             tuple(table["item_id"]),
             tuple(table["title"]),
@@ -60,6 +71,8 @@ class Catalogue:
             _with_reserved(table["category"].to_numpy(np.int32)),
             _with_reserved(table["price_bucket"].to_numpy(np.int32), plain=True),
             np.concatenate([np.zeros(FIRST, np.float32), table["price"].to_numpy(np.float32)]),
+            _with_zero_rows(np.stack(table["title_words"].to_list()).astype(np.int32)),
+            _with_zero_rows(np.stack(table["vector"].to_list()).astype(np.float32)),
         )
 
 
@@ -69,9 +82,13 @@ def build_catalogue(
     category_vocabulary: Vocabulary,
     price_edges: tuple[float, ...],
     price_scaler: LogScaler,
+    title_words: npt.NDArray[np.int64],
 ) -> Catalogue:
-    """Turn an item table without missing prices into a catalogue."""
-    items = items.sort_values("item_id")
+    """Turn an item table without missing prices into a catalogue.
+
+    title_words: int64 [items, words], in the order of the table.
+    """
+    items = items.reset_index(drop=True).sort_values("item_id")
     price = items["price"].to_numpy(np.float64)
     scaled = (np.log1p(price) - price_scaler.mean) / price_scaler.deviation
     return Catalogue(
@@ -81,7 +98,24 @@ def build_catalogue(
         _with_reserved(_ids(items["category_id"], category_vocabulary)),
         _with_reserved(1 + np.searchsorted(price_edges, price, side="right").astype(np.int32), plain=True),
         np.concatenate([np.zeros(FIRST, np.float32), scaled.astype(np.float32)]),
+        _with_zero_rows(title_words[items.index].astype(np.int32)),
+        _with_zero_rows(_vectors(items)),
     )
+
+
+def _vectors(items: pd.DataFrame) -> npt.NDArray[np.float32]:
+    given = items["vector"].notna().to_numpy() if "vector" in items else np.zeros(len(items), bool)
+    if not given.any():
+        return np.zeros((len(items), 0), np.float32)
+    held = np.stack(items.loc[given, "vector"].to_list()).astype(np.float32)
+    vectors = np.zeros((len(items), held.shape[1]), np.float32)
+    vectors[given] = held
+    return vectors
+
+
+def _with_zero_rows(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Put the reserved rows, all zero, above the rows of the items."""
+    return np.concatenate([np.zeros((FIRST, values.shape[1]), values.dtype), values])
 
 
 def _ids(values: pd.Series, vocabulary: Vocabulary) -> npt.NDArray[np.int32]:

@@ -16,6 +16,7 @@ from recsys_tf.errors import InputError
 from recsys_tf.sequences.feature_space import FeatureSpace
 from recsys_tf.sequences.features import EventFeatures, start_ids
 from recsys_tf.sequences.labels import NO_CLASS, EventClasses
+from recsys_tf.sequences.vocabularies import PADDING
 from recsys_tf.sequences.windows import cut_windows, window_bounds
 
 Tensors = dict[str, Any]
@@ -82,13 +83,15 @@ def read_users(data: PreparedData, seed: int | None = None) -> tf.data.Dataset:
         "user": tf.io.FixedLenFeature([], tf.string),
         "training_end": tf.io.FixedLenFeature([], tf.int64),
         "validation_end": tf.io.FixedLenFeature([], tf.int64),
-        **{name: tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64) for name in (*_IDS, "words")},
+        **{name: tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64) for name in (*_IDS, "words", "words_held")},
     }
 
+    @tf.autograph.experimental.do_not_convert
     def parse(serialized: Any) -> Tensors:
         parsed = tf.io.parse_example(serialized, spec)
         flat = {name: parsed[name].flat_values for name in _IDS}
-        flat["words"] = tf.reshape(parsed["words"].flat_values, [-1, words])
+        tokens = tf.RaggedTensor.from_row_lengths(parsed["words"].flat_values, parsed["words_held"].flat_values)
+        flat["words"] = tokens.to_tensor(PADDING, shape=[None, words])
         ends = {name: parsed[name] for name in ("user", "training_end", "validation_end")}
         return {**ends, "length": parsed["row"].row_lengths(), **flat}
 
@@ -105,12 +108,31 @@ def read_users(data: PreparedData, seed: int | None = None) -> tf.data.Dataset:
 def read_windows(data: PreparedData, windowing: Windowing, seed: int | None = None) -> tf.data.Dataset:
     """Read the shards as batches of windows, as many as come; windows without a label are left out.
 
-    Elements: row, behavior, device, timestamp, label int64 [windows, 1 + max_length], words int64 [windows, 1 +
-    max_length, words], held int64 [windows] (positions that are not padding), user text [windows], and of the last
-    event answered for target_row, target_behavior, target_timestamp int64 [windows]. label is NO_CLASS where there is
-    none.
+    Elements: row, behavior, device, timestamp, label, label_behavior int64 [windows, 1 + max_length], words int64
+    [windows, 1 + max_length, words], held int64 [windows] (positions that are not padding), user text [windows], before
+    int64 [windows] (events of the user that came before the window and did not fit), and of the last event answered for
+    target_row, target_behavior, target_timestamp int64 [windows]. label is NO_CLASS where
+    there is none, label_behavior -1 where the window does not answer.
     """
     return read_users(data, seed).map(_cutter(data, windowing), tf.data.AUTOTUNE, deterministic=True)
+
+
+def read_questions(data: PreparedData, side: Side, target: Target, horizon: int) -> tf.data.Dataset:
+    """Stream the questions of a side as batches of windows: each of its events, with the history before it.
+
+    Where a log has times, only events later than their history count: inside a receipt, whose lines share one time,
+    order means nothing, and what one line says about the next is no prediction.
+    """
+    return read_windows(data, Windowing(side, "last", target, horizon)).map(_later_than_history, tf.data.AUTOTUNE)
+
+
+@tf.autograph.experimental.do_not_convert
+def _later_than_history(windows: Tensors) -> Tensors:
+    last = windows["held"] - 1
+    newest = tf.gather(windows["timestamp"], last, batch_dims=1)
+    timed = windows["target_timestamp"] > 0
+    keep = ~timed | (windows["target_timestamp"] > newest)
+    return {name: tf.boolean_mask(values, keep) for name, values in windows.items()}
 
 
 def _cutter(data: PreparedData, windowing: Windowing) -> Any:
@@ -132,12 +154,14 @@ def _cutter(data: PreparedData, windowing: Windowing) -> Any:
         labels = classes(users["row"], users["behavior"], side_end)
         bounds = window_bounds(first, end, lead, stride, length)
         events = {name: users[name] for name in (*_IDS, "words")}
-        windows = cut_windows(events, labels, offset, bounds, length)
+        answers = {"label": labels, "label_behavior": users["behavior"]}
+        windows = cut_windows(events, answers, offset, bounds, length)
         start = start_ids(tf.size(windows["held"]), data.space.words)
         for name, token in start.items():
             windows[name] = tf.concat([token, windows[name][:, 1:]], axis=1)
         target = windows.pop("target")
         windows["user"] = tf.gather(users["user"], bounds[0])
+        windows["before"] = bounds[1]
         for name in ("row", "behavior", "timestamp"):
             windows[f"target_{name}"] = tf.gather(users[name], target)
         answered = tf.reduce_any(windows["label"] != NO_CLASS, axis=1)
@@ -163,22 +187,10 @@ def training_batches(
     otherwise sequences of similar length share a batch and are padded to the longest of them.
     """
     features = EventFeatures(data.space)
-    names = (*_IDS, "words", "label", "held")
-    windows = read_windows(data, windowing, seed).map(lambda batch: {name: batch[name] for name in names})
-    if seed is not None:
-        noise = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
-        pools = tf.data.Dataset.zip((windows.rebatch(_SHUFFLED_WINDOWS), noise))
-        windows = pools.map(_shuffle_by_length, tf.data.AUTOTUNE, deterministic=True)
-    batches = windows.rebatch(batch_size, drop_remainder=static_shapes)
-    if seed is not None:
-        batches = batches.shuffle(max(_SHUFFLED_WINDOWS // batch_size // 2, 1), seed=seed)
 
     @tf.autograph.experimental.do_not_convert
     def finish(batch: Tensors) -> tuple[Any, Any, Any]:
-        held = batch.pop("held")
-        if not static_shapes:
-            batch = {name: value[:, : tf.reduce_max(held)] for name, value in batch.items()}
-        label = batch.pop("label")
+        held, label = batch["held"], batch["label"]
         if windowing.answers == "last":
             label = tf.gather(label, held - 1, batch_dims=1)
         labelled = tf.cast(label >= 0, tf.float32)
@@ -187,7 +199,53 @@ def training_batches(
         share = tf.reduce_sum(labelled) / tf.cast(positions, tf.float32)
         return features.inputs(batch, inputs), tf.maximum(label, 0), tf.math.divide_no_nan(labelled, share)
 
+    batches = _batches(data, windowing, batch_size, seed, static_shapes)
     return batches.map(finish, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+
+
+def retrieval_batches(
+    data: PreparedData, windowing: Windowing, batch_size: int, seed: int | None = None, static_shapes: bool = False
+) -> tf.data.Dataset:
+    """Batches for a two-tower model: the features of `EventFeatures` as "events" inputs, and four names more.
+
+    row: int32 [batch, length], catalogue rows of the history; label: int32 [batch, length], the item that comes next
+    as its place in the item vocabulary, negative where there is none to answer; label_behavior: int32 [batch, length],
+    what the user does with it; held: int32 [batch]. Order and shapes as in `training_batches`.
+    """
+    features = EventFeatures(data.space)
+
+    @tf.autograph.experimental.do_not_convert
+    def finish(batch: Tensors) -> Tensors:
+        plain = {name: tf.cast(batch[name], tf.int32) for name in ("row", "label", "label_behavior", "held")}
+        return {**features.inputs(batch, "events"), **plain}
+
+    batches = _batches(data, windowing, batch_size, seed, static_shapes)
+    return batches.map(finish, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+
+
+def _batches(
+    data: PreparedData, windowing: Windowing, batch_size: int, seed: int | None, static_shapes: bool
+) -> tf.data.Dataset:
+    """Batches of windows, cut to the longest sequence and the most words of the batch, unless shapes are static."""
+    names = (*_IDS, "words", "label", "label_behavior", "held")
+    windows = read_windows(data, windowing, seed).map(lambda batch: {name: batch[name] for name in names})
+    if seed is not None:
+        noise = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
+        pools = tf.data.Dataset.zip((windows.rebatch(_SHUFFLED_WINDOWS), noise))
+        windows = pools.map(_shuffle_by_length, tf.data.AUTOTUNE, deterministic=True)
+    batches = windows.rebatch(batch_size, drop_remainder=static_shapes)
+    if seed is not None:
+        batches = batches.shuffle(max(_SHUFFLED_WINDOWS // batch_size // 2, 1), seed=seed)
+    return batches if static_shapes else batches.map(_trimmed, tf.data.AUTOTUNE, deterministic=True)
+
+
+@tf.autograph.experimental.do_not_convert
+def _trimmed(batch: Tensors) -> Tensors:
+    longest = tf.reduce_max(batch["held"])
+    trimmed = {name: value if name == "held" else value[:, :longest] for name, value in batch.items()}
+    # Most batches of most logs hold no long search, and many hold none.
+    most_words = tf.reduce_max(tf.math.count_nonzero(trimmed["words"], axis=-1))
+    return trimmed | {"words": trimmed["words"][..., :most_words]}
 
 
 @tf.autograph.experimental.do_not_convert

@@ -25,8 +25,10 @@ class FeatureSpace:
     gap_scaler: LogScaler
     # Events that a model sees at most.
     max_length: int
-    # Words of a query that are kept.
+    # Tokens of a query or title that are kept: its words first, then its n-grams.
     words: int
+    # Length of the character n-grams; 0 = words only.
+    ngrams: int
 
     def save(self, directory: Path) -> None:
         """Write vocabularies as text, the catalogue as Parquet and scalers as JSON into `directory`."""
@@ -38,6 +40,7 @@ class FeatureSpace:
             "gap_seconds": dataclasses.asdict(self.gap_scaler),
             "max_length": self.max_length,
             "words": self.words,
+            "ngrams": self.ngrams,
         }
         (directory / "scalers.json").write_text(json.dumps(scalers, indent=2) + "\n", encoding="utf-8")
 
@@ -50,7 +53,9 @@ class FeatureSpace:
         try:
             scalers = json.loads(path.read_text(encoding="utf-8"))
             price, gap = LogScaler(**scalers["price"]), LogScaler(**scalers["gap_seconds"])
-            max_length, words = int(scalers["max_length"]), int(scalers["words"])
+            max_length, words, ngrams = (int(scalers[name]) for name in ("max_length", "words", "ngrams"))
+            if ngrams < 0:
+                raise ValueError(f"ngrams is {ngrams}, less than 0")
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"this is not what was written here ({error})", file=path) from error
         return cls(
@@ -64,4 +69,5 @@ class FeatureSpace:
             gap_scaler=gap,
             max_length=max_length,
             words=words,
+            ngrams=ngrams,
         )

@@ -21,11 +21,32 @@ HOUR_BUCKETS: Final = 25  # 0 = not known, then 0:00 … 23:00 UTC
 WEEKDAY_BUCKETS: Final = 8  # 0 = not known, then Monday … Sunday
 
 
-def words_of(text: Any) -> Any:
-    """Split text [n] into lower-case words [n, (words)]; each Chinese, Japanese or Korean ideograph is a word."""
+def words_of(text: Any, ngrams: int) -> Any:
+    """Split text [n] into tokens, ragged [n, (tokens)]: first its lower-case words, then their character n-grams.
+
+    Each Chinese, Japanese or Korean ideograph is a word. ngrams: length of the n-grams, 0 = words only. They are taken
+    from "<word>" (Bojanowski et al. 2017, section 3.2) and begin with "#", which no word holds: "#<ha" of "halo" is not
+    its neighbour "#hal", and neither is the word "hal".
+    """
     lower = tf.strings.lower(text, encoding="utf-8")
     apart = tf.strings.regex_replace(lower, r"(\p{Han})", r" \1 ")
-    return tf.strings.split(tf.strings.regex_replace(apart, r"[^\p{L}\p{N}]+", " "))
+    words = tf.strings.split(tf.strings.regex_replace(apart, r"[^\p{L}\p{N}]+", " "))
+    if ngrams == 0:
+        return words
+    characters = tf.strings.unicode_split(tf.strings.join(["<", words.flat_values, ">"]), "UTF-8")
+    grams = tf.strings.ngrams(characters, ngrams, separator="")  # [words, (n-grams)]
+    grams = grams.with_flat_values(tf.strings.join(["#", grams.flat_values]))
+    return tf.concat([words, words.with_values(grams).merge_dims(1, 2)], axis=1)
+
+
+def word_ids(text: Any, table: Any, words: int, ngrams: int) -> Any:
+    """Look up the tokens of queries or titles.
+
+    text: [n]; table: a word vocabulary's look-up table. Returns int64 [n, words], the first `words` tokens of
+    `words_of`, padded with 0.
+    """
+    found = words_of(text, ngrams)
+    return found.with_flat_values(table.lookup(found.flat_values)).to_tensor(PADDING, shape=[None, words])
 
 
 class EventIds(tf.Module):  # type: ignore[misc]
@@ -33,7 +54,7 @@ class EventIds(tf.Module):  # type: ignore[misc]
 
     def __init__(self, space: FeatureSpace) -> None:
         super().__init__()
-        self._words = space.words
+        self._words, self._ngrams = space.words, space.ngrams
         item_ids = tf.constant(["", *space.catalogue.item_ids], dtype=tf.string)
         rows = tf.constant([PADDING, *range(FIRST, FIRST + len(space.catalogue))], dtype=tf.int64)
         self._row = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(item_ids, rows), UNKNOWN)
@@ -54,10 +75,8 @@ class EventIds(tf.Module):  # type: ignore[misc]
         return self._device.lookup(device)
 
     def words(self, query: Any) -> Any:
-        """Text of any shape → int64 word ids [..., words], padded with 0."""
-        found = words_of(tf.reshape(query, [-1]))
-        ids = found.with_flat_values(self._word.lookup(found.flat_values))
-        padded = ids.to_tensor(PADDING, shape=[None, self._words])
+        """Text of any shape → int64 ids of its words, then of their n-grams, [..., words], padded with 0."""
+        padded = word_ids(tf.reshape(query, [-1]), self._word, self._words, self._ngrams)
         return tf.reshape(padded, tf.concat([tf.shape(query), [self._words]], axis=0))
 
     def __call__(self, item_id: Any, behavior: Any, query: Any, device: Any) -> Tensors:
@@ -85,7 +104,7 @@ class EventFeatures(tf.Module):  # type: ignore[misc]
     def __call__(self, ids: Tensors) -> Tensors:
         """Turn ids into features.
 
-        ids: int64 row, behavior, device and timestamp (ms) [batch, length], words [batch, length, words].
+        ids: int64 row, behavior, device and timestamp (ms) [batch, length], words [batch, length, words] of any width.
         Returns int32 [batch, length] under item, category, behavior, device, price, gap, hour and weekday, int32
         [batch, length, words] under words, and float32 [batch, length] under scaled_price and scaled_gap. A timestamp
         of 0 means not known. The gap belongs to an event and the one before it in the same row.
@@ -130,11 +149,14 @@ class EventFeatures(tf.Module):  # type: ignore[misc]
     def tokens(self, features: Tensors) -> Any:
         """One integer per event, as the listing of section 5.2 wants it: int32 [batch, length].
 
-        A token is a pair of behaviour and category; of a search, its first known word.
+        A token is a pair of behaviour and category; of a search, its first known word, or n-gram when
+        it holds no known word.
         """
         behavior, category = features["behavior"], features["category"]
         pair = FIRST + (behavior - FIRST) * self._categories + category
         known = tf.where(features["words"] >= FIRST, features["words"], 0)
+        # A batch without searches may be cut to no words at all.
+        known = tf.pad(known, [[0, 0], [0, 0], [0, 1]])
         at = tf.argmax(tf.cast(known > 0, tf.int32), axis=-1, output_type=tf.int32)
         word = tf.gather(known, at, batch_dims=2)
         searched = FIRST + len(BEHAVIORS) * self._categories + word

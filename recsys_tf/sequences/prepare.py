@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,16 @@ from recsys_tf.events.schema import BEHAVIORS, has_time
 from recsys_tf.publishing import published_directory
 from recsys_tf.sequences.catalogue import build_catalogue
 from recsys_tf.sequences.feature_space import FeatureSpace
-from recsys_tf.sequences.features import EventIds, words_of
+from recsys_tf.sequences.features import EventIds, word_ids, words_of
 from recsys_tf.sequences.filters import bot_like_users, k_core
 from recsys_tf.sequences.missing_values import fill_missing_values
 from recsys_tf.sequences.scalers import fit_bucket_edges, fit_log_scaler
 from recsys_tf.sequences.shards import UserSequences, write_shards
 from recsys_tf.sequences.splits import TEST, TRAINING, VALIDATION, Split, split_events
-from recsys_tf.sequences.vocabularies import Vocabulary, fit_vocabulary
+from recsys_tf.sequences.vocabularies import PADDING, Vocabulary, fit_vocabulary
 
 _USERS_PER_SHARD = 10_000
+_TEXTS_AT_ONCE = 65_536
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,11 @@ class PrepareSettings:
 def prepare(events: pd.DataFrame, items: pd.DataFrame, settings: PrepareSettings, directory: Path) -> dict[str, Any]:
     """Write a prepared data set to `directory` and return its facts (dataset.json).
 
-    events, items: the two clean tables. Raises InputError when the log is too small to learn anything from.
+    events, items: the two clean tables. Raises InputError when the log is too small to learn anything from, and for
+    settings that make no sense.
     """
     _check_size(events)
+    _check_text(settings.features)
     split = split_events(events, settings.split)
     events = events.assign(side=split.side)
     before = len(events)
@@ -93,19 +97,23 @@ def fit_feature_space(training: pd.DataFrame, items: pd.DataFrame, settings: Pre
     prices = known["price"].to_numpy(np.float64)
     priced = prices[prices > 0]
     scaler = fit_log_scaler(priced)
+    words = _fit_words(training["query"], known["title"], config)
+    table = words.table()
+    title_words = _encode(items["title"], lambda title: word_ids(title, table, config.words, config.ngrams))
     return FeatureSpace(
         items=vocabulary,
         categories=categories,
         behaviors=Vocabulary("behaviors", BEHAVIORS),
         devices=fit_vocabulary("devices", training["device"]),
-        word_vocabulary=_fit_words(training, config.word_min_count),
+        word_vocabulary=words,
         catalogue=build_catalogue(
-            items, vocabulary, categories, fit_bucket_edges(priced, config.price_buckets), scaler
+            items, vocabulary, categories, fit_bucket_edges(priced, config.price_buckets), scaler, title_words
         ),
         price_scaler=scaler,
         gap_scaler=fit_log_scaler(_gaps(training)),
         max_length=config.max_length,
         words=config.words,
+        ngrams=config.ngrams,
     )
 
 
@@ -115,6 +123,7 @@ def encode_users(events: pd.DataFrame, space: FeatureSpace) -> UserSequences:
     user, users = pd.factorize(events["user_id"])
     first = np.concatenate([[0], np.cumsum(np.bincount(user, minlength=len(users)))])
     side = events["side"].to_numpy()
+    words, words_held = _encode_words(events["query"], ids.words)
     return UserSequences(
         users=[str(name) for name in users],
         first=first.astype(np.int64),
@@ -124,25 +133,56 @@ def encode_users(events: pd.DataFrame, space: FeatureSpace) -> UserSequences:
         behavior=_encode(events["behavior"], ids.behaviors),
         device=_encode(events["device"], ids.devices),
         timestamp=events["timestamp"].to_numpy(np.int64) if has_time(events) else np.zeros(len(events), np.int64),
-        words=_encode(events["query"], ids.words),
+        words=words,
+        words_held=words_held,
     )
 
 
 def _encode(values: pd.Series, lookup: Any) -> npt.NDArray[np.int64]:
-    # Text repeats: looking up each different text once is many times faster and gives the same.
-    code, distinct = pd.factorize(values.astype("str"))
-    table: npt.NDArray[np.int64] = lookup(tf.constant(list(distinct), tf.string)).numpy()
+    code, table = _encode_distinct(values, lookup)
     return table[code]
 
 
-def _fit_words(training: pd.DataFrame, min_count: int) -> Vocabulary:
-    queries = training.loc[training["query"] != "", "query"].value_counts()
-    words = words_of(tf.constant(list(queries.index), tf.string))
-    times = np.repeat(queries.to_numpy(), words.row_lengths().numpy())
-    text = [word.decode("utf-8") for word in words.flat_values.numpy()]
-    counts = pd.Series(times, index=pd.Index(text, dtype="str"), dtype=np.int64).groupby(level=0).sum()
-    kept = counts[counts >= min_count]
-    return fit_vocabulary("words", pd.Series(kept.index.repeat(kept.to_numpy()), dtype="str"))
+def _encode_distinct(values: pd.Series, lookup: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    # Text repeats: looking up each different text once is many times faster and gives the same.
+    code, distinct = pd.factorize(values.astype("str"))
+    tables = [lookup(tf.constant(list(distinct[part]), tf.string)).numpy() for part in _parts(len(distinct))]
+    return code.astype(np.int64), np.concatenate(tables)
+
+
+def _encode_words(query: pd.Series, lookup: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the word ids of all events without padding, int64 [tokens], and how many each event has, [events]."""
+    code, table = _encode_distinct(query, lookup)
+    held = np.count_nonzero(table != PADDING, axis=1)
+    # Events without words, most of them, take no part: the full [events, words] is never made.
+    searches = code[held[code] > 0]
+    words = table[searches]
+    return words[words != PADDING], held[code].astype(np.int64)
+
+
+def _parts(texts: int) -> Iterator[slice]:
+    """Cut a number of texts into parts whose n-grams fit into memory; there is at least one part."""
+    for start in range(0, max(texts, 1), _TEXTS_AT_ONCE):
+        yield slice(start, start + _TEXTS_AT_ONCE)
+
+
+def _fit_words(queries: pd.Series, titles: pd.Series, config: FeatureConfig) -> Vocabulary:
+    """Give ids to the tokens of training queries, [events], and of the titles of training items, [items]."""
+    texts = pd.concat([queries, titles]).astype("str").value_counts()
+    texts = texts[texts.index != ""]
+    counts = pd.concat([_token_counts(texts.iloc[part], config.ngrams) for part in _parts(len(texts))])
+    counts = counts.groupby(level=0).sum()
+    kept = counts[counts >= config.word_min_count].sort_index().sort_values(ascending=False, kind="stable")
+    return Vocabulary("words", tuple(kept.index))
+
+
+def _token_counts(texts: pd.Series, ngrams: int) -> pd.Series:
+    """Count tokens; texts: how often each text of the index occurs."""
+    tokens = words_of(tf.constant(list(texts.index), tf.string), ngrams)
+    distinct, index = tf.unique(tokens.flat_values)
+    times = np.repeat(texts.to_numpy(np.float64), tokens.row_lengths().numpy())
+    names = pd.Index([token.decode("utf-8") for token in distinct.numpy()], dtype="str")
+    return pd.Series(np.bincount(index.numpy(), times, len(names)), names)
 
 
 def _gaps(training: pd.DataFrame) -> npt.NDArray[np.float64]:
@@ -189,6 +229,13 @@ def _counts(events: pd.DataFrame, space: FeatureSpace) -> dict[str, int]:
 def _hashes(directory: Path) -> dict[str, str]:
     files = sorted(path for path in directory.iterdir() if path.suffix in (".txt", ".json", ".parquet"))
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def _check_text(config: FeatureConfig) -> None:
+    if config.words < 1:
+        raise InputError(f"features.words is {config.words}: at least 1 token of a query or title must be kept")
+    if config.ngrams < 0:
+        raise InputError(f"features.ngrams is {config.ngrams}: a length, or 0 for words only")
 
 
 def _check_size(events: pd.DataFrame) -> None:

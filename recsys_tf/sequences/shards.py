@@ -23,7 +23,9 @@ class UserSequences:
 
     users: user ids [users]; first: int64 [users + 1], where each user's events start; training_end and validation_end:
     int64 [users], how many of the user's events are known at the end of training and of validation.
-    row, behavior, device, timestamp: int64 [events]; words: int64 [events, words]. Times in ms, 0 = not known.
+    row, behavior, device, timestamp: int64 [events]. Times in ms, 0 = not known.
+    words: int64 [tokens], the word ids of all events without padding; words_held: int64 [events], how many of them each
+    event has.
     """
 
     users: list[str]
@@ -35,6 +37,7 @@ class UserSequences:
     device: npt.NDArray[np.int64]
     timestamp: npt.NDArray[np.int64]
     words: npt.NDArray[np.int64]
+    words_held: npt.NDArray[np.int64]
 
 
 def write_shards(sequences: UserSequences, directory: Path, shards: int) -> dict[str, str]:
@@ -56,8 +59,13 @@ def write_shards(sequences: UserSequences, directory: Path, shards: int) -> dict
 
 def partition_examples(sequences: UserSequences, low: int, high: int) -> Iterator[bytes]:
     """Serialise the users low, …, high - 1, one Example each."""
+    # Most events are no searches, so words are stored without padding and begin where those of earlier events end.
+    begin, end = sequences.first[[low, high]]
+    held = np.cumsum(sequences.words_held[begin:end])
+    first_word = sequences.words_held[:begin].sum() + np.concatenate([[0], held])
     for user in range(low, high):
         events = slice(int(sequences.first[user]), int(sequences.first[user + 1]))
+        words = slice(int(first_word[events.start - begin]), int(first_word[events.stop - begin]))
         feature = {
             "user": tf.train.Feature(bytes_list=tf.train.BytesList(value=[sequences.users[user].encode()])),
             "training_end": _integers(sequences.training_end[user : user + 1]),
@@ -66,7 +74,8 @@ def partition_examples(sequences: UserSequences, low: int, high: int) -> Iterato
             "behavior": _integers(sequences.behavior[events]),
             "device": _integers(sequences.device[events]),
             "timestamp": _integers(sequences.timestamp[events]),
-            "words": _integers(sequences.words[events].reshape(-1)),
+            "words": _integers(sequences.words[words]),
+            "words_held": _integers(sequences.words_held[events]),
         }
         example = tf.train.Example(features=tf.train.Features(feature=feature))
         # Features is a map, whose order is not fixed by itself; the bytes of a shard must be.

@@ -29,15 +29,17 @@ def window_bounds(first: Any, end: Any, lead: int, stride: int, length: int) -> 
     return user, tf.maximum(high - 1 - length, 0), low, high
 
 
-def cut_windows(events: Tensors, labels: Any, offset: Any, bounds: tuple[Any, Any, Any, Any], length: int) -> Tensors:
+def cut_windows(
+    events: Tensors, answers: Tensors, offset: Any, bounds: tuple[Any, Any, Any, Any], length: int
+) -> Tensors:
     """Gather the events of each window from flat arrays.
 
-    events: int64 [events] each, but words [events, words]; labels: int64 [events].
+    events: int64 [events] each, but words [events, words]; answers: int64 [events] each, what an event is as an answer.
     offset: int64 [users], the flat position of each user's first event. bounds: from `window_bounds`.
-    Returns the same names, int64 [windows, 1 + length] with position 0 left as padding for the start token, and `label`
-    [windows, 1 + length], the label of the event after each position, -1 where the window does not answer for it;
-    `held` int64 [windows], how many positions are not padding; `target` int64 [windows], the flat position of the last
-    event answered for.
+    Returns the names of events, int64 [windows, 1 + length] with position 0 left as padding for the start token; the
+    names of answers [windows, 1 + length], those of the event after each position, -1 where the window does not answer
+    for it; `held` int64 [windows], how many positions are not padding; `target` int64 [windows], the flat position of
+    the last event answered for.
     """
     user, start, low, high = bounds
     base = tf.gather(offset, user)
@@ -51,8 +53,9 @@ def cut_windows(events: Tensors, labels: Any, offset: Any, bounds: tuple[Any, An
         mask = there[..., tf.newaxis] if gathered.shape.rank == 3 else there
         windows[name] = tf.where(mask, gathered, 0)
     following = at + 1
-    answers = (following >= low[:, tf.newaxis]) & (following < high[:, tf.newaxis])
-    windows["label"] = tf.where(answers, tf.gather(labels, tf.where(answers, base[:, tf.newaxis] + following, 0)), -1)
+    answered = (following >= low[:, tf.newaxis]) & (following < high[:, tf.newaxis])
+    flat = tf.where(answered, base[:, tf.newaxis] + following, 0)
+    windows |= {name: tf.where(answered, tf.gather(values, flat), -1) for name, values in answers.items()}
     windows["held"] = high - start
     windows["target"] = base + high - 1
     return windows

@@ -1,4 +1,4 @@
-"""Publish a run's classifier as the next numeric version of a SavedModel, so that a server never sees half of one."""
+"""Publish a run's model as the next numeric version of a SavedModel, so that a server never sees half of one."""
 
 from pathlib import Path
 
@@ -12,19 +12,19 @@ from recsys_tf.publishing import published_directory
 from recsys_tf.sequences.labels import class_names
 from recsys_tf.serving.model_folders import version_folders
 from recsys_tf.serving.signatures import ClassifierSignatures
-from recsys_tf.training.runs import Run, load_classifier
+from recsys_tf.serving.two_tower_signatures import TwoTowerSignatures
+from recsys_tf.training.runs import Run, load_classifier, load_two_tower
 
-MODEL_NAME = "classifier"
 
-
-def export_classifier(run: Run, config: ExportConfig) -> Path:
-    """Write <output>/classifier/<version>/ under a temporary name and rename it; return the folder.
+def export_model(run: Run, name: str, config: ExportConfig) -> Path:
+    """Write <output>/<name>/<version>/ under a temporary name and rename it; return the folder.
 
     Traced on the CPU whatever the machine has: an LSTM traced on a GPU does not load without one.
     """
     with tf.device("/CPU:0"):
-        signatures = classifier_signatures(run, config.max_k)
-        folder = config.output / MODEL_NAME
+        build = classifier_signatures if name == "classifier" else two_tower_signatures
+        signatures: ClassifierSignatures | TwoTowerSignatures = build(run, config.max_k)
+        folder = config.output / name
         target = folder / str(1 + max(version_folders(folder) if folder.is_dir() else (), default=0))
         with published_directory(target) as temporary, as_os_errors(target):
             tf.saved_model.save(signatures, str(temporary), signatures=signatures.signatures())
@@ -37,6 +37,12 @@ def classifier_signatures(run: Run, max_k: int) -> ClassifierSignatures:
     vectors = item_representations(model, space, settings.inputs)
     classes = class_names(space, settings.target)
     return ClassifierSignatures(model, space, settings.inputs, classes, vectors, max_k)
+
+
+def two_tower_signatures(run: Run, max_k: int) -> TwoTowerSignatures:
+    """Put a run's retrieval model and its candidate vectors together."""
+    retrieval = load_two_tower(run)
+    return TwoTowerSignatures(retrieval, run.data.space, retrieval.model.candidates(), max_k)
 
 
 def newest_version(folder: Path) -> Path:

@@ -19,6 +19,8 @@ from recsys_tf.training.schedule import WarmupCosine
 History = dict[str, list[float]]
 
 _VALIDATION_BATCH = 256
+# What a log holds besides results of the epoch; TFRS' own losses are those of the last batch.
+_UNSAID = ("lr", "regularization_loss", "total_loss")
 
 
 def make_deterministic(seed: int) -> None:
@@ -70,9 +72,9 @@ def fit_classifier(
             f"no training event has a class for target {config.target}; choose another --classifier.target"
         )
     monitor = "val_accuracy" if _count(validation)[1] else "loss"
-    model = new_classifier(data, config, fit.every_position)
+    model = new_classifier(data, config, config.every_position)
     model.compile(
-        optimizer=_adam(fit, steps),
+        optimizer=adam(fit, steps),
         loss="sparse_categorical_crossentropy",
         weighted_metrics=["accuracy"],
     )
@@ -107,7 +109,9 @@ class EpochLines(tf.keras.callbacks.Callback):  # type: ignore[misc]
         """Print what the epoch reached, and stop when the next one would not fit in the time limit."""
         now = time.monotonic()
         self.seconds.append(now - self._epoch_began)
-        scores = "  ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items() if name != "lr")
+        unsaid = (*_UNSAID, "loss") if "mean_loss" in (logs or {}) else _UNSAID
+        shown = {name: value for name, value in (logs or {}).items() if name not in unsaid}
+        scores = "  ".join(f"{name.removeprefix('mean_')} {value:.4f}" for name, value in shown.items())
         total = self.params["epochs"]
         speed = self._steps / self.seconds[-1]
         print(f"epoch {epoch + 1:>2}/{total}  {scores}  {self.seconds[-1]:.1f} s  {speed:.1f} steps/s", flush=True)
@@ -119,12 +123,13 @@ class EpochLines(tf.keras.callbacks.Callback):  # type: ignore[misc]
 def _batches(
     data: PreparedData, side: Side, config: ClassifierConfig, fit: FitConfig, batch_size: int, seed: int | None
 ) -> tf.data.Dataset:
-    answers: Literal["all", "last"] = "all" if fit.every_position else "last"
+    answers: Literal["all", "last"] = "all" if config.every_position else "last"
     windowing = Windowing(side, answers, config.target, config.purchase_horizon)
     return training_batches(data, windowing, config.inputs, batch_size, seed)
 
 
-def _adam(fit: FitConfig, steps: int) -> Any:
+def adam(fit: FitConfig, steps: int) -> Any:
+    """Return Adam with the configured warm-up, decay and clipping; steps: those of one epoch."""
     total = max(steps * fit.epochs, 1)
     rate: Any = fit.learning_rate
     if fit.decay or fit.warmup_share:

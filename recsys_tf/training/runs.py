@@ -3,8 +3,10 @@
 data/runs/<run>/
   config.json      every setting of the run; `--config` takes it back
   run.json         seed, versions, machine, commit, history per epoch
-  weights.h5       the best epoch's weights
-  tensorboard/     logs for TensorBoard
+  classifier/, two_tower/
+    weights.h5     the best epoch's weights
+    mixture.npz    two-tower: weights and counts of the mixture, where it helps
+    tensorboard/   logs for TensorBoard
   clean/           the two clean tables, rejects.csv and the quality report (when the run began with a raw log)
   prepared/        vocabularies, scalers, shards
 """
@@ -16,11 +18,15 @@ from typing import Any
 
 import tensorflow as tf
 
-from recsys_tf.config import TrainConfig, from_json, to_json
+from recsys_tf.config import ModelChoice, TrainConfig, from_json, to_json
 from recsys_tf.environment import describe_environment
 from recsys_tf.errors import InputError
+from recsys_tf.models.mixture import Mixture
+from recsys_tf.models.retrieval import Retrieval
 from recsys_tf.sequences.dataset import PreparedData, open_prepared
 from recsys_tf.training.fit import History, new_classifier
+from recsys_tf.training.fit_mixture import load_mixture
+from recsys_tf.training.fit_two_tower import new_two_tower
 
 
 @dataclass(frozen=True)
@@ -32,23 +38,52 @@ class Run:
     facts: dict[str, Any]
     data: PreparedData
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models that were trained."""
+        return model_names(self.config.model)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a training leaves besides the weights: the history per epoch, and the number of weights."""
+
+    history: History
+    parameters: int
+
+
+def model_names(choice: ModelChoice) -> tuple[str, ...]:
+    """Name the models that a choice stands for."""
+    return ("classifier", "two_tower") if choice == "all" else (choice,)
+
 
 def run_directory(config: TrainConfig) -> Path:
     """Return where a run is written: the folder that the configuration names, or one named after what it trains."""
     if config.run:
         return Path(config.run)
-    return Path("data/runs") / f"classifier-{config.classifier.inputs}-{config.classifier.target}"
+    match config.model:
+        case "classifier":
+            name = f"classifier-{config.classifier.inputs}-{config.classifier.target}"
+        case "two_tower":
+            name = f"two_tower-{config.two_tower.encoder}-{config.two_tower.loss}"
+        case "all":
+            name = "all"
+    return Path("data/runs") / name
 
 
-def write_run(directory: Path, config: TrainConfig, prepared: Path, history: History) -> None:
-    """Write config.json and run.json; prepared: where the data set lies, kept relative when it lies in the run."""
+def write_run(directory: Path, config: TrainConfig, prepared: Path, fitted: dict[str, Fitted]) -> None:
+    """Write config.json and run.json.
+
+    prepared: where the data set lies, kept relative when it lies in the run. fitted: by the name of the model.
+    """
     inside = prepared.is_relative_to(directory)
     facts = {
         **describe_environment(),
-        "seed": config.fit.seed,
+        "seeds": {"classifier": config.fit.seed, "two_tower": config.two_tower_fit.seed},
         "prepared": prepared.relative_to(directory).as_posix() if inside else str(prepared),
-        "epochs": len(history["loss"]),
-        "history": history,
+        "parameters": {name: one.parameters for name, one in fitted.items()},
+        "epochs": {name: len(one.history["loss"]) for name, one in fitted.items()},
+        "history": {name: one.history for name, one in fitted.items()},
     }
     _write_json(directory / "config.json", to_json(config))
     _write_json(directory / "run.json", facts)
@@ -66,15 +101,27 @@ def open_run(directory: Path) -> Run:
 
 def load_classifier(run: Run) -> tf.keras.Sequential:
     """Build the run's classifier, answering for the last event of a history, with its best weights."""
-    path = run.directory / "weights.h5"
+    model = new_classifier(run.data, run.config.classifier, every_position=False)
+    _load_weights(model, run.directory / "classifier" / "weights.h5")
+    return model
+
+
+def load_two_tower(run: Run) -> Retrieval:
+    """Build the run's two-tower model with its best weights, and the mixture on top of it where there is one."""
+    model = new_two_tower(run.data, run.config.two_tower)
+    _load_weights(model, run.directory / "two_tower" / "weights.h5")
+    path = run.directory / "two_tower" / "mixture.npz"
+    mixture = Mixture(*load_mixture(path)) if path.is_file() else None
+    return Retrieval(model, run.data.space, mixture)
+
+
+def _load_weights(model: tf.keras.Model, path: Path) -> None:
     if not path.is_file():
         raise InputError("the weights are missing; train again", file=path)
-    model = new_classifier(run.data, run.config.classifier, every_position=False)
     try:
         model.load_weights(str(path))
     except (OSError, ValueError) as error:
         raise InputError(f"these weights do not fit the run's configuration ({error})", file=path) from error
-    return model
 
 
 def _write_json(path: Path, value: Any) -> None:

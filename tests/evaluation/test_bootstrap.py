@@ -14,6 +14,7 @@ from recsys_tf.evaluation.bootstrap import (
     clustered_interval,
     clustered_intervals,
     paired_difference,
+    paired_differences,
 )
 
 Ints = npt.NDArray[np.int64]
@@ -163,6 +164,36 @@ def test_equal_models_have_a_p_value_of_one() -> None:
     difference = paired_difference(values, values, np.repeat(np.arange(10), 3), SAMPLES, seed=0)
     assert difference.interval == Interval(0.0, 0.0, 0.0)
     assert difference.p_value == 1.0
+
+
+def test_every_pair_is_compared_and_the_matrix_is_antisymmetric() -> None:
+    random = np.random.default_rng(5)
+    users = np.repeat(np.arange(30), 4)
+    values = {name: random.random(120) + shift for name, shift in (("a", 0.0), ("b", 0.4), ("c", 0.4))}
+    found = paired_differences(values, users, SAMPLES, seed=1)
+    assert {first: set(row) for first, row in found.items()} == {"a": {"b", "c"}, "b": {"a", "c"}, "c": {"a", "b"}}
+    for first, row in found.items():
+        for second, difference in row.items():
+            assert difference.interval.mean == pytest.approx((values[first] - values[second]).mean())
+            back = found[second][first]
+            assert (back.interval.mean, back.interval.low, back.interval.high, back.p_value) == (
+                -difference.interval.mean,
+                -difference.interval.high,
+                -difference.interval.low,
+                difference.p_value,
+            )
+    alone = paired_difference(values["b"], values["a"], users, SAMPLES, seed=1)
+    assert found["b"]["a"].interval.low == pytest.approx(alone.interval.low)
+    assert found["b"]["a"].p_value == alone.p_value
+    assert found["b"]["a"].p_value == pytest.approx(2 / (SAMPLES + 1))
+    assert found["b"]["c"].p_value > 0.05
+
+
+def test_one_model_has_nothing_to_be_compared_with_and_no_difference_has_no_sign() -> None:
+    users = np.arange(4)
+    assert paired_differences({"a": np.ones(4)}, users, SAMPLES, seed=0) == {"a": {}}
+    same = paired_differences({"a": np.ones(4), "b": np.ones(4)}, users, SAMPLES, seed=0)
+    assert str(same["b"]["a"].interval.mean) == str(same["a"]["b"].interval.mean) == "0.0"
 
 
 @settings(max_examples=40, deadline=None)

@@ -4,14 +4,22 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 
 from recsys_tf.config import ClassifierConfig, EvaluateConfig
 from recsys_tf.errors import InputError
+from recsys_tf.evaluation.bootstrap import Interval
 from recsys_tf.evaluation.classifier_evaluation import evaluate_classifier, read_ceiling
 from recsys_tf.evaluation.queries import read_queries, read_training_events
-from recsys_tf.evaluation.recommender_evaluation import baseline_scores, evaluate_recommenders, seen_items
+from recsys_tf.evaluation.recommender_evaluation import (
+    baseline_scores,
+    compare,
+    evaluate_recommenders,
+    seen_items,
+    sliced_ndcg,
+)
 from recsys_tf.events.cleaning import CleanLog
 from recsys_tf.sequences.dataset import PreparedData
 from recsys_tf.sequences.labels import class_names
@@ -122,13 +130,12 @@ def test_seen_items_are_removed_on_request_and_the_judge_is_asked_on_request(
 ) -> None:
     queries = read_queries(prepared, "next_item", 1, 60, 0)
     catalogue = prepared.space.catalogue
-    train = read_training_events(prepared).interactions(len(catalogue))
-    scorers = baseline_scores(train, queries.histories())
+    training = read_training_events(prepared)
+    scorers = baseline_scores(training.interactions(len(catalogue)), queries.histories())
     assert "most popular of 7 days" in scorers
-    plain = evaluate_recommenders(scorers, queries, catalogue.item_ids, CONFIG, raw_folder / "truth")
-    removed = evaluate_recommenders(
-        scorers, queries, catalogue.item_ids, dataclasses.replace(CONFIG, remove_seen=True), None
-    )
+    plain = evaluate_recommenders(scorers, queries, training, catalogue, CONFIG, raw_folder / "truth").rows
+    without_seen = dataclasses.replace(CONFIG, remove_seen=True)
+    removed = evaluate_recommenders(scorers, queries, training, catalogue, without_seen).rows
     own = "the user's recent items"
     assert plain[own].intervals["HR@10"].mean > removed[own].intervals["HR@10"].mean
     assert removed[own].online == {}
@@ -149,3 +156,57 @@ def test_nothing_to_ask_is_said(prepared: PreparedData) -> None:
             np.zeros((0, 2), np.float32), none, read_training_events(prepared), prepared.space, ClassifierConfig(),
             CONFIG, None,
         )  # fmt: skip
+
+
+def ranks_of(**names: list[int]) -> dict[str, npt.NDArray[np.int64]]:
+    return {name: np.array(ranks) for name, ranks in names.items()}
+
+
+def test_two_recommenders_are_compared_by_their_ranks_on_the_same_queries() -> None:
+    # NDCG@10 is 1 at rank 1, 1/2 at rank 3, and 0 at rank 11 or for a miss.
+    ranks = ranks_of(best=[1, 1, 3, 1], middle=[3, 3, 3, 3], none=[11, 0, 0, 0])
+    found = compare(ranks, np.arange(4), CONFIG)
+    assert found["best"]["middle"].interval.mean == pytest.approx(0.375)
+    assert found["none"]["best"].interval.mean == pytest.approx(-0.875)
+    assert found["middle"]["none"].interval == Interval(0.5, 0.5, 0.5)
+
+
+def test_ndcg_by_slice_is_that_of_the_slice_alone() -> None:
+    ranks = ranks_of(a=[1, 3, 0, 1], b=[3, 3, 3, 0])
+    masks = {"x": np.array([True, True, False, False]), "y": np.array([False, False, True, True])}
+    found = sliced_ndcg(ranks, {"group": masks}, np.arange(4), CONFIG)
+    means = {name: {one: interval.mean for one, interval in groups["group"].items()} for name, groups in found.items()}
+    assert means == {"a": {"x": 0.75, "y": 0.5}, "b": {"x": 0.5, "y": 0.25}}
+
+
+def test_the_figures_of_all_rows_fit_together(prepared: PreparedData) -> None:
+    queries = read_queries(prepared, "next_item", 1, 150, 0)
+    catalogue = prepared.space.catalogue
+    training = read_training_events(prepared)
+    train = training.interactions(len(catalogue))
+    scorers = baseline_scores(train, queries.histories())
+    vectors = np.random.default_rng(0).normal(size=(len(catalogue), 4)).astype(np.float32)
+    found = evaluate_recommenders(scorers, queries, training, catalogue, CONFIG, vectors=vectors)
+    assert (found.queries, found.possible) == (150, queries.possible)
+    assert found.users == len(set(queries.user))
+    for sizes in found.slice_sizes.values():
+        assert len(sizes) > 1
+        assert min(sizes.values()) > 0
+    for name, row in found.rows.items():
+        ndcg = row.intervals["NDCG@10"].mean
+        for group, sizes in found.slice_sizes.items():
+            if group != "words of the search":
+                parts = [size * row.slices[group][one].mean for one, size in sizes.items()]
+                assert sum(parts) / 150 == pytest.approx(ndcg)
+        for other, difference in found.differences[name].items():
+            assert difference.interval.mean == pytest.approx(ndcg - found.rows[other].intervals["NDCG@10"].mean)
+    popular = found.rows["most popular"].lists
+    counts = np.sort(np.bincount(train.item, minlength=len(catalogue)))[::-1]
+    expected = -np.log2((counts[:10] + 1) / (counts.sum() + len(catalogue))).mean()
+    assert popular["novelty@10"] == pytest.approx(expected)
+    assert popular["coverage@10"] == pytest.approx(10 / len(catalogue))
+    assert popular["novelty@10"] == min(row.lists["novelty@10"] for row in found.rows.values())
+    assert set(popular) == {"coverage@10", "gini@10", "novelty@10", "category_diversity@10", "diversity@10"}
+    without = evaluate_recommenders({"one": scorers["most popular"]}, queries, training, catalogue, CONFIG)
+    assert "diversity@10" not in without.rows["one"].lists
+    assert without.differences == {"one": {}}

@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score
 
 from recsys_tf.evaluation.ranking_metrics import (
-    catalogue_coverage,
     evaluate_recommender,
-    gini_of_exposure,
     hit_rate,
     ndcg,
     ranking_values,
@@ -187,25 +185,3 @@ def test_no_queries_give_an_empty_ranking() -> None:
     ranking = evaluate_recommender(lambda _: np.empty((0, 3), np.float32), ints(), list_length=2)
     assert ranking.ranks.shape == (0,)
     assert ranking.lists.shape == (0, 2)
-
-
-def test_coverage_by_hand() -> None:
-    assert catalogue_coverage(np.array([[0, 1], [1, -1]]), 4) == 0.5
-    assert catalogue_coverage(np.array([[-1, -1]]), 4) == 0.0
-    assert catalogue_coverage(np.empty((0, 2), np.int64), 0) == 0.0
-
-
-def test_gini_by_hand() -> None:
-    assert gini_of_exposure(np.array([[0, 1], [2, 3]]), 4) == 0.0
-    # All exposure on one of four items: (4 - 1) / 4.
-    assert gini_of_exposure(np.array([[2], [2], [2]]), 4) == pytest.approx(0.75)
-    # Exposures 0, 1, 3: mean absolute difference over all ordered pairs 12 / 9, over twice the mean 8 / 3: 1 / 2.
-    assert gini_of_exposure(np.array([[1, 2], [2, 2], [-1, -1]]), 3) == pytest.approx(0.5)
-    assert gini_of_exposure(np.array([[-1]]), 3) == 0.0
-
-
-@given(st.lists(st.integers(0, 8), min_size=1, max_size=40))
-def test_gini_is_the_mean_absolute_difference_over_twice_the_mean(shown: list[int]) -> None:
-    exposure = np.bincount(shown, minlength=9)
-    pairs = np.abs(exposure[:, None] - exposure[None, :])
-    assert gini_of_exposure(np.array([shown]), 9) == pytest.approx(pairs.mean() / (2 * exposure.mean()))

@@ -119,6 +119,13 @@ def test_movielens_and_sequences(tmp_path: Path) -> None:
     assert log.items["category_id"].tolist() == ["Comedy"]
     log = imported("sequences", tmp_path, seq="user_id,position,item_id,behaviour\n1,1,5,addtocart\n1,0,5,view\n")
     assert rows(log, "item_id", "behavior", "position") == [["5", "view", 0], ["5", "cart", 1]]
+    log = imported(
+        "sequences",
+        tmp_path,
+        seq="user_id,position,item_id\n1,0,5\n1,1,6\n",
+        attributes="item_id,attribute_ids\n5,12 7 3\n6,\n",
+    )
+    assert log.items[["item_id", "category_id", "title"]].to_numpy().tolist() == [["5", "3", "12 7 3"], ["6", "", ""]]
 
 
 def test_a_layout_that_does_not_fit_says_what_there_is(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from recsys_tf.errors import InputError
 from recsys_tf.events.cleaning import CleanLog
 from recsys_tf.events.importers import import_log
 from recsys_tf.events.reading import read_raw_file
+from recsys_tf.events.tables import read_clean_log, write_tables
 
 HEADER = "user_id,item_id,behavior,timestamp,query,device\n"
 
@@ -59,8 +61,54 @@ def test_parquet_columns_that_are_no_text_are_named(tmp_path: Path) -> None:
     pd.DataFrame({"a": [b"\xff"], "b": ["x"]}).to_parquet(tmp_path / "log.parquet")
     with pytest.raises(InputError, match="column a"):
         read_raw_file(tmp_path / "log.parquet")
-    pd.DataFrame({"a": [[1, 2]], "b": ["x"]}).to_parquet(tmp_path / "log.parquet")
+    pd.DataFrame({"a": [["y"]], "b": ["x"]}).to_parquet(tmp_path / "log.parquet")
     assert list(read_raw_file(tmp_path / "log.parquet").rows) == ["b"]
+
+
+ITEM_VECTORS = {
+    "csv": "item_id,vector\na,0.5 -1\nb,\nc,1 2 3\nd,1 x\ne,1e99 2\nf,3 4\n",
+    "jsonl": '{"item_id": "a", "vector": [0.5, -1]}\n{"item_id": "b", "vector": null}\n'
+    '{"item_id": "c", "vector": [1, 2, 3]}\n{"item_id": "d", "vector": [1, "x"]}\n'
+    '{"item_id": "e", "vector": [1, Infinity]}\n{"item_id": "f", "vector": [3, 4]}\n',
+    "parquet": [[0.5, -1.0], None, [1.0, 2.0, 3.0], [None, 2.0], [np.inf, 2.0], [3.0, 4.0]],
+}
+
+
+@pytest.mark.parametrize("kind", ITEM_VECTORS)
+def test_vectors_of_items_are_kept_and_those_that_are_none_rejected(tmp_path: Path, kind: str) -> None:
+    log, items, given = tmp_path / "log.csv", tmp_path / f"items.{kind}", ITEM_VECTORS[kind]
+    log.write_text("user_id,item_id,behavior,position\nu,a,view,0\nu,z,view,1\n", encoding="utf-8")
+    if isinstance(given, str):
+        items.write_text(given, encoding="utf-8")
+    else:
+        pd.DataFrame({"item_id": list("abcdef"), "vector": given}).to_parquet(items)
+    clean = import_log("generic", [log, items], columns={}, behaviors={}, config=CleaningConfig())
+    kept = clean.items.set_index("item_id")["vector"]
+    assert {name: None if vector is None else vector.tolist() for name, vector in kept.items()} == {
+        "a": [0.5, -1.0], "b": None, "f": [3.0, 4.0], "z": None,
+    }  # fmt: skip
+    assert clean.item_account.reasons == {"unparseable vector": 2, "vector of another length than most": 1}
+    assert set(clean.rejects["column"]) == {"vector"}
+    write_tables(clean.events, clean.items, tmp_path)
+    again = read_clean_log(tmp_path)[1].set_index("item_id")["vector"]
+    assert again["f"].tolist() == [3.0, 4.0]
+    assert again["z"] is None
+
+
+def test_a_table_none_of_whose_items_has_a_vector_has_no_such_column(tmp_path: Path) -> None:
+    log = imported(
+        tmp_path, "generic", log_dot_csv=HEADER + "u1,i1,view,1700000000000,,\n",
+        items_dot_csv="item_id,vector\ni1,\ni2,not a vector\n",
+    )  # fmt: skip
+    assert "vector" not in log.items
+
+
+@pytest.mark.parametrize("bad", [[1.0], [1.0, np.nan]])
+def test_a_clean_item_table_with_an_odd_vector_is_refused(tmp_path: Path, bad: list[float]) -> None:
+    log = imported(tmp_path, "generic", log_dot_csv=HEADER + "u1,i1,view,1700000000000,,\nu1,i2,view,1700000009000,,\n")
+    write_tables(log.events, log.items.assign(vector=[np.array([1.0, 2.0]), np.array(bad)]), tmp_path)
+    with pytest.raises(InputError, match=r"items\.parquet, row 1, column vector"):
+        read_clean_log(tmp_path)
 
 
 def test_a_malformed_row_of_an_item_file_counts_among_the_items(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics.pairwise import cosine_similarity
 
-from recsys_tf.models.cosine_recommender import cosine_scores, top_items
+from recsys_tf.models.cosine_recommender import cosine_scores
+from recsys_tf.models.index import top_items
 
 RANDOM = np.random.default_rng(0)
 USERS, ITEMS = RANDOM.normal(size=(4, 6)).astype(np.float32), RANDOM.normal(size=(9, 6)).astype(np.float32)

@@ -6,10 +6,14 @@ import tensorflow as tf
 
 from recsys_tf.events.schema import BEHAVIORS
 from recsys_tf.sequences.dataset import PreparedData
-from recsys_tf.sequences.features import EventFeatures, EventIds, words_of
-from recsys_tf.sequences.vocabularies import FIRST, PADDING, START, UNKNOWN
+from recsys_tf.sequences.features import EventFeatures, EventIds, word_ids, words_of
+from recsys_tf.sequences.vocabularies import FIRST, PADDING, START, UNKNOWN, Vocabulary
 
 MONDAY = 1_704_067_200_000  # 2024-01-01T00:00:00Z
+
+
+def tokens(text: str, ngrams: int) -> list[str]:
+    return [token.decode() for token in words_of(tf.constant([text]), ngrams)[0].numpy()]
 
 
 @pytest.mark.parametrize(
@@ -22,7 +26,52 @@ MONDAY = 1_704_067_200_000  # 2024-01-01T00:00:00Z
     ],
 )
 def test_words(text: str, words: list[str]) -> None:
-    assert [word.decode() for word in words_of(tf.constant([text]))[0].numpy()] == words
+    assert tokens(text, 0) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "ngrams", "expected"),
+    [
+        ("Halo", 3, ["halo", "#<ha", "#hal", "#alo", "#lo>"]),
+        ("Halo 3", 3, ["halo", "3", "#<ha", "#hal", "#alo", "#lo>", "#<3>"]),
+        ("裙ß", 3, ["裙", "ß", "#<裙>", "#<ß>"]),
+        ("ärmel", 5, ["ärmel", "#<ärme", "#ärmel", "#rmel>"]),
+        ("a bcd", 4, ["a", "bcd", "#<bcd", "#bcd>"]),
+        ("#<ha <hal>", 3, ["ha", "hal", "#<ha", "#ha>", "#<ha", "#hal", "#al>"]),
+        ("", 3, []),
+        ("?!", 3, []),
+    ],
+)
+def test_ngrams_follow_the_words(text: str, ngrams: int, expected: list[str]) -> None:
+    assert tokens(text, ngrams) == expected
+
+
+def test_a_misspelt_query_shares_ngrams_with_the_right_one_and_no_word() -> None:
+    right, misspelt, other = (set(tokens(query, 3)) for query in ("assassin", "asassin", "zelda"))
+    assert right & misspelt == {"#<as", "#ass", "#sas", "#ssi", "#sin", "#in>"}
+    assert not right & other
+
+
+@pytest.mark.parametrize("texts", [["Halo 3", "", "连衣裙 x"], [""], []])
+def test_a_graph_splits_text_as_eager_code_does(texts: list[str]) -> None:
+    text = tf.constant(texts, tf.string)
+    graph = tf.function(
+        lambda text: words_of(text, 3), input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
+    )
+    assert graph(text).to_list() == words_of(text, 3).to_list()
+    assert graph(text).nrows() == len(texts)
+
+
+def test_ids_are_cut_after_the_words_and_padded() -> None:
+    table = Vocabulary("words", ("halo", "#<ha", "3")).table()
+    ids = word_ids(tf.constant(["halo 3", "hal", "", "x halo"]), table, 4, 3).numpy()
+    halo, start, three = FIRST, FIRST + 1, FIRST + 2
+    assert ids.tolist() == [
+        [halo, three, start, UNKNOWN],
+        [UNKNOWN, start, UNKNOWN, UNKNOWN],
+        [PADDING] * 4,
+        [UNKNOWN, halo, UNKNOWN, start],
+    ]
 
 
 def features_of(prepared: PreparedData, **columns: list[str]) -> dict[str, np.ndarray]:
@@ -35,12 +84,13 @@ def features_of(prepared: PreparedData, **columns: list[str]) -> dict[str, np.nd
 
 def test_every_feature_of_a_short_history(prepared: PreparedData) -> None:
     space = prepared.space
-    item, word, device = space.catalogue.item_ids[7], space.word_vocabulary.tokens[0], space.devices.tokens[0]
+    item, device = space.catalogue.item_ids[7], space.devices.tokens[0]
+    number, word = next((n, token) for n, token in enumerate(space.word_vocabulary.tokens) if token[0] != "#")
     got = features_of(
         prepared,
         item_id=[item, "", "never seen", ""],
         behavior=["view", "search", "cart", ""],
-        query=["", f"{word} unheard-of", "", ""],
+        query=["", f"{word} unheard-of-q", "", ""],
         device=[device, "", "toaster", ""],
         timestamp=[MONDAY, MONDAY + 3_000, MONDAY + 90_003_000, 0],
     )
@@ -50,7 +100,7 @@ def test_every_feature_of_a_short_history(prepared: PreparedData) -> None:
     behaviors = [FIRST + BEHAVIORS.index(name) for name in ("view", "search", "cart")]
     assert got["behavior"].tolist() == [*behaviors, PADDING]
     assert got["device"].tolist() == [FIRST, PADDING, UNKNOWN, PADDING]
-    assert got["words"][1].tolist() == [FIRST, UNKNOWN, UNKNOWN, PADDING]
+    assert got["words"].tolist() == [[PADDING] * 4, [FIRST + number, UNKNOWN, UNKNOWN, UNKNOWN], *[[PADDING] * 4] * 2]
     assert got["gap"].tolist() == [0, 1 + 2, 1 + 16, 0]  # 3 s: log2(4) = 2; 90,000 s: log2(90,001) = 16.4
     assert got["hour"].tolist() == [1, 1, 2, 0]
     assert got["weekday"].tolist() == [1, 1, 2, 0]
@@ -77,6 +127,8 @@ def test_tokens_tell_pairs_and_searches_apart(prepared: PreparedData) -> None:
         START, FIRST + category, FIRST + 3 * categories + category, searches + FIRST + 1, searches, PADDING,
     ]  # fmt: skip
     assert max(tokens) < features.vocab_size
+    wordless = features.inputs({**ids, "words": ids["words"][..., :0]}, "token").numpy()[0]
+    assert wordless.tolist() == [*tokens[:3], searches, searches, PADDING]
     numbers = features.inputs(ids, "numeric").numpy()[0]
     assert numbers.shape == (6, features.num_features)
     assert not numbers[5].any()

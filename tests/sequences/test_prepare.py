@@ -12,10 +12,13 @@ import tensorflow as tf
 from recsys_tf.config import FeatureConfig, FilterConfig, SplitConfig
 from recsys_tf.errors import InputError
 from recsys_tf.events.cleaning import CleanLog
+from recsys_tf.sequences.catalogue import Catalogue
 from recsys_tf.sequences.dataset import PreparedData, Windowing, open_prepared, read_users, training_batches
+from recsys_tf.sequences.feature_space import FeatureSpace
+from recsys_tf.sequences.features import EventIds
 from recsys_tf.sequences.prepare import PrepareSettings, prepare
 from recsys_tf.sequences.splits import TRAINING, split_events
-from recsys_tf.sequences.vocabularies import FIRST
+from recsys_tf.sequences.vocabularies import FIRST, UNKNOWN
 
 SETTINGS = PrepareSettings(SplitConfig(), FilterConfig(), FeatureConfig(max_length=12, words=4, shards=2))
 
@@ -60,6 +63,95 @@ def test_the_shards_hold_the_log(clean_log: CleanLog, prepared: PreparedData) ->
     counts = prepared.facts["counts"]
     assert counts["training_events"] + counts["validation_events"] + counts["test_events"] == len(table)
     assert prepared.facts["left_out"]["events_of_filtered_users"] == len(clean_log.events) - len(table)
+
+
+def test_the_shards_hold_the_words_of_every_search(clean_log: CleanLog, prepared: PreparedData) -> None:
+    users = read_users(prepared).as_numpy_iterator()
+    got = {}
+    for batch in users:
+        ends = np.cumsum(batch["length"])
+        got |= dict(zip(batch["user"], np.split(batch["words"], ends[:-1]), strict=True))
+    events = clean_log.events[clean_log.events["user_id"].isin({user.decode() for user in got})]
+    expected = EventIds(prepared.space).words(tf.constant(events["query"].tolist())).numpy()
+    assert (expected[:, -1] > 0).any()
+    for user, at in events.reset_index(drop=True).groupby("user_id").groups.items():
+        assert got[user.encode()].tolist() == expected[at].tolist()
+
+
+def text_log() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Ten events of two users in ten days; under the default split i3 is first seen in the test window."""
+    item = ["i1", "", "i2", "i1", "", "i2", "i1", "i2", "i3", "i3"]
+    query = ["", "red halo", "", "", "halo", "", "", "", "", ""]
+    events = pd.DataFrame(
+        {
+            "user_id": ["a", "b"] * 5,
+            "item_id": item,
+            "behavior": ["view" if name else "search" for name in item],
+            "timestamp": np.arange(1, 11) * 86_400_000,
+            "position": np.repeat(np.arange(5), 2),
+            "query": query,
+            "device": "app",
+        }
+    ).sort_values(["user_id", "position"], ignore_index=True)
+    items = pd.DataFrame(
+        {
+            "item_id": ["i3", "i2", "i1", "i4"],
+            "category_id": "c",
+            "price": [1.0, 2.0, 3.0, 4.0],
+            "title": ["Future halo", "Red fez", "Red halo", ""],
+            "vector": [np.array([3.0, 4.0]), None, np.array([1.0, 2.0]), None],
+        }
+    )
+    return events, items
+
+
+def prepare_text(target: Path, ngrams: int, min_count: int = 1) -> FeatureSpace:
+    events, items = text_log()
+    features = FeatureConfig(words=6, ngrams=ngrams, word_min_count=min_count)
+    prepare(events, items, PrepareSettings(SplitConfig(), FilterConfig(drop_bots=False), features), target)
+    return open_prepared(target).space
+
+
+def test_words_are_fitted_on_training_queries_and_each_training_items_title_once(tmp_path: Path) -> None:
+    # halo: two queries and one title; red: one query and two titles; fez: one title; future: only a test item's title.
+    assert prepare_text(tmp_path / "all", ngrams=0).word_vocabulary.tokens == ("halo", "red", "fez")
+    assert prepare_text(tmp_path / "frequent", ngrams=0, min_count=2).word_vocabulary.tokens == ("halo", "red")
+    grams = prepare_text(tmp_path / "grams", ngrams=3, min_count=3).word_vocabulary.tokens
+    assert grams == ("#<ha", "#<re", "#alo", "#ed>", "#hal", "#lo>", "#red", "halo", "red")
+
+
+def test_the_catalogue_holds_title_words_and_vectors_through_its_file(tmp_path: Path) -> None:
+    catalogue = prepare_text(tmp_path / "data", ngrams=0).catalogue
+    halo, red, fez = FIRST, FIRST + 1, FIRST + 2
+    assert catalogue.item_ids == ("i1", "i2", "i3", "i4")
+    assert catalogue.title_words.dtype == np.int32
+    assert not catalogue.title_words[:FIRST].any()
+    assert catalogue.title_words[FIRST:].tolist() == [
+        [red, halo, 0, 0, 0, 0], [red, fez, 0, 0, 0, 0], [UNKNOWN, halo, 0, 0, 0, 0], [0] * 6,
+    ]  # fmt: skip
+    assert catalogue.vectors.dtype == np.float32
+    assert catalogue.vectors.tolist() == [[0, 0]] * FIRST + [[1, 2], [0, 0], [3, 4], [0, 0]]
+    catalogue.save(tmp_path)
+    again = Catalogue.load(tmp_path)
+    for name, values in dataclasses.asdict(catalogue).items():
+        assert np.array_equal(getattr(again, name), values), name
+
+
+def test_a_title_goes_the_way_of_a_query(prepared: PreparedData) -> None:
+    catalogue = prepared.space.catalogue
+    assert catalogue.vectors.shape == (FIRST + len(catalogue), 0)
+    ids = EventIds(prepared.space).words(tf.constant(catalogue.titles)).numpy()
+    assert (ids == catalogue.title_words[FIRST:]).all()
+    assert (ids > UNKNOWN).any()
+
+
+@pytest.mark.parametrize(("field", "value"), [("words", 0), ("ngrams", -1)])
+def test_text_settings_that_make_no_sense_are_refused(
+    clean_log: CleanLog, tmp_path: Path, field: str, value: int
+) -> None:
+    settings = dataclasses.replace(SETTINGS, features=dataclasses.replace(SETTINGS.features, **{field: value}))
+    with pytest.raises(InputError, match=rf"features\.{field} is {value}"):
+        prepare(clean_log.events, clean_log.items, settings, tmp_path / "senseless")
 
 
 @pytest.mark.parametrize("answers", ["all", "last"])
@@ -160,4 +252,8 @@ def test_damaged_prepared_data_is_named(prepared: PreparedData, tmp_path: Path) 
         open_prepared(tmp_path)
     (tmp_path / "dataset.json").write_text(json.dumps(prepared.facts), encoding="utf-8")
     with pytest.raises(InputError, match=r"scalers\.json"):
+        open_prepared(tmp_path)
+    scalers = json.loads((prepared.directory / "scalers.json").read_text(encoding="utf-8"))
+    (tmp_path / "scalers.json").write_text(json.dumps({**scalers, "ngrams": -1}), encoding="utf-8")
+    with pytest.raises(InputError, match=r"scalers\.json.*ngrams"):
         open_prepared(tmp_path)

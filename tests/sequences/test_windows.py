@@ -23,7 +23,7 @@ def test_windows_against_a_slow_reading(lengths: list[int], share: float, length
     flat = np.arange(1, end.sum() + 1)  # the event at flat position n is called n + 1
     events = {"row": tf.constant(flat), "words": tf.constant(np.stack([flat, flat], axis=1).reshape(-1, 2))}
     bounds = window_bounds(tf.constant(first), tf.constant(end), lead, stride, length)
-    windows = cut_windows(events, tf.constant(flat), tf.constant(offset), bounds, length)
+    windows = cut_windows(events, {"label": tf.constant(flat)}, tf.constant(offset), bounds, length)
     rows, labels = windows["row"].numpy(), windows["label"].numpy()
     answered = sorted(labels[labels != -1].tolist())
     expected = [offset[user] + t + 1 for user in range(len(lengths)) for t in range(first[user], end[user])]

@@ -15,13 +15,15 @@ from recsys_tf.config import ExportConfig, TrainConfig
 from recsys_tf.errors import InputError
 from recsys_tf.evaluation.predictions import make_predictor
 from recsys_tf.evaluation.queries import Queries, read_queries
+from recsys_tf.events.cleaning import CleanLog
 from recsys_tf.publishing import published_directory
 from recsys_tf.sequences.dataset import open_prepared
+from recsys_tf.sequences.features import EventIds
 from recsys_tf.sequences.labels import class_names
-from recsys_tf.serving.export import export_classifier, newest_version
+from recsys_tf.serving.export import export_model, newest_version
 from recsys_tf.serving.recommend import recommend
 from recsys_tf.training.fit import fit_classifier
-from recsys_tf.training.runs import Run, load_classifier, open_run, write_run
+from recsys_tf.training.runs import Fitted, Run, load_classifier, open_run, write_run
 
 ALONE = """
 import json, sys
@@ -53,19 +55,22 @@ def run(prepared: Any, raw_folder: Path, tmp_path_factory: pytest.TempPathFactor
     quick = preset("quick")
     config = dataclasses.replace(
         quick,
+        model="classifier",
         data=raw_folder,
         fit=dataclasses.replace(quick.fit, epochs=1),
         classifier=dataclasses.replace(quick.classifier, embedding_size=16, lstm_units=(16, 8)),
     )
-    _, history = fit_classifier(open_prepared(prepared.directory), config.classifier, config.fit, folder)
-    write_run(folder, config, prepared.directory, history)
+    (folder / "classifier").mkdir()
+    data = open_prepared(prepared.directory)
+    model, history = fit_classifier(data, config.classifier, config.fit, folder / "classifier")
+    write_run(folder, config, prepared.directory, {"classifier": Fitted(history, model.count_params())})
     return open_run(folder)
 
 
 @pytest.fixture(scope="module")
 def exported(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its SavedModel."""
-    return export_classifier(run, ExportConfig(output=tmp_path_factory.mktemp("saved")))
+    return export_model(run, "classifier", ExportConfig(output=tmp_path_factory.mktemp("saved")))
 
 
 def ask(exported: Path, asked: dict[str, Any]) -> dict[str, Any]:
@@ -80,26 +85,30 @@ def ask(exported: Path, asked: dict[str, Any]) -> dict[str, Any]:
     return answers
 
 
-def raw_histories(run: Run, queries: Queries) -> dict[str, list[list[Any]]]:
+def raw_histories(run: Run, queries: Queries, searches: list[str]) -> dict[str, list[list[Any]]]:
     """Write histories of ids back as the text that a client would send, shorter ones padded with ""."""
     space = run.data.space
     items = ["", "", "an item nobody knows", *space.catalogue.item_ids]
     behaviors = ["", "", "?", *space.behaviors.tokens]
     devices = ["", "", "?", *space.devices.tokens]
-    words = ["", "", "qqqq", *space.word_vocabulary.tokens]
+    # n-grams cannot be put together again; a search with the same ids can be looked up.
+    found = EventIds(space).words(tf.constant(["", *searches])).numpy()
+    search = {tuple(words): text for words, text in zip(found.tolist(), ["", *searches], strict=True)}
     ids = {name: values[:, 1:] for name, values in queries.ids.items()}
     return {
         "item_id": [[items[i] for i in row] for row in ids["row"]],
         "behavior": [[behaviors[i] for i in row] for row in ids["behavior"]],
         "device": [[devices[i] for i in row] for row in ids["device"]],
-        "query": [[" ".join(words[w] for w in event if w) for event in row] for row in ids["words"]],
+        "query": [[search[tuple(event)] for event in row] for row in ids["words"].tolist()],
         "timestamp": ids["timestamp"].tolist(),
     }
 
 
-def test_a_process_without_our_package_gives_the_training_codes_answers(run: Run, exported: Path) -> None:
+def test_a_process_without_our_package_gives_the_training_codes_answers(
+    run: Run, exported: Path, clean_log: CleanLog
+) -> None:
     queries = read_queries(run.data, "next_category", 5, 40, 0)
-    history = raw_histories(run, queries)
+    history = raw_histories(run, queries, clean_log.events["query"].unique().tolist())
     k = 5
     asked = {
         "next_class_full": {**history, "k": [k] * len(queries)},
@@ -177,7 +186,7 @@ def test_versions_count_up_and_other_names_are_none(run: Run, tmp_path: Path) ->
     (folder / "7").mkdir(parents=True)
     (folder / "latest").mkdir()
     (folder / ".8.partial").mkdir()
-    exported = export_classifier(run, ExportConfig(output=tmp_path))
+    exported = export_model(run, "classifier", ExportConfig(output=tmp_path))
     assert exported == newest_version(folder) == folder / "8"
     assert sorted(path.name for path in folder.iterdir()) == [".8.partial", "7", "8", "latest"]
 

@@ -12,7 +12,7 @@ from recsys_tf.config import ClassifierConfig, FitConfig, preset
 from recsys_tf.errors import InputError
 from recsys_tf.sequences.dataset import PreparedData, Windowing, training_batches
 from recsys_tf.training.fit import fit_classifier, new_classifier
-from recsys_tf.training.runs import load_classifier, open_run, run_directory, write_run
+from recsys_tf.training.runs import Fitted, load_classifier, open_run, run_directory, write_run
 from recsys_tf.training.schedule import WarmupCosine
 
 SMALL = ClassifierConfig(embedding_size=16, lstm_units=(16, 8))
@@ -34,8 +34,8 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(prepared: P
     ("inputs", "every_position"), [("events", True), ("events", False), ("token", False), ("numeric", True)]
 )
 def test_the_loss_falls(prepared: PreparedData, tmp_path: Path, inputs: str, every_position: bool) -> None:
-    config = dataclasses.replace(SMALL, inputs=inputs, dropout=0.0)  # type: ignore[arg-type]
-    fit = FitConfig(epochs=2, batch_size=32, learning_rate=1e-2, every_position=every_position, decay=False)
+    config = dataclasses.replace(SMALL, inputs=inputs, every_position=every_position, dropout=0.0)  # type: ignore[arg-type]
+    fit = FitConfig(epochs=2, batch_size=32, learning_rate=1e-2, decay=False)
     _, history = fit_classifier(prepared, config, fit, tmp_path)
     assert history["loss"][-1] < history["loss"][0]
     assert len(history["seconds"]) == len(history["loss"]) == 2
@@ -52,9 +52,11 @@ def test_the_best_epoch_is_kept_and_training_stops_when_nothing_gets_better(
     prepared: PreparedData, tmp_path: Path
 ) -> None:
     fit = FitConfig(epochs=30, batch_size=32, learning_rate=0.3, patience=1, decay=False)
-    model, history = fit_classifier(prepared, SMALL, fit, tmp_path)
+    (tmp_path / "classifier").mkdir()
+    model, history = fit_classifier(prepared, SMALL, fit, tmp_path / "classifier")
     assert len(history["val_accuracy"]) < 30
-    write_run(tmp_path, dataclasses.replace(preset("quick"), classifier=SMALL, fit=fit), prepared.directory, history)
+    config = dataclasses.replace(preset("quick"), model="classifier", classifier=SMALL, fit=fit)
+    write_run(tmp_path, config, prepared.directory, {"classifier": Fitted(history, model.count_params())})
     loaded = load_classifier(open_run(tmp_path))
     for kept, best in zip(loaded.get_weights(), model.get_weights(), strict=True):
         assert (kept == best).all()
@@ -78,12 +80,13 @@ def test_the_learning_rate_warms_up_and_decays() -> None:
 def test_a_damaged_run_is_named(prepared: PreparedData, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no finished run"):
         open_run(tmp_path)
-    config = dataclasses.replace(preset("quick"), classifier=SMALL)
-    write_run(tmp_path, config, prepared.directory, {"loss": [1.0], "seconds": [1.0]})
+    config = dataclasses.replace(preset("quick"), model="classifier", classifier=SMALL)
+    write_run(tmp_path, config, prepared.directory, {"classifier": Fitted({"loss": [1.0], "seconds": [1.0]}, 1)})
     assert open_run(tmp_path).config == config
     with pytest.raises(InputError, match="weights are missing"):
         load_classifier(open_run(tmp_path))
-    (tmp_path / "weights.h5").write_bytes(b"no HDF5")
+    (tmp_path / "classifier").mkdir()
+    (tmp_path / "classifier" / "weights.h5").write_bytes(b"no HDF5")
     with pytest.raises(InputError, match=r"weights\.h5"):
         load_classifier(open_run(tmp_path))
     values = json.loads((tmp_path / "config.json").read_text())
@@ -94,6 +97,9 @@ def test_a_damaged_run_is_named(prepared: PreparedData, tmp_path: Path) -> None:
 
 def test_runs_are_named_after_what_they_train() -> None:
     assert run_directory(preset("article")) == Path("data/runs/classifier-token-next_category")
+    assert run_directory(preset("default")) == Path("data/runs/all")
+    towers = dataclasses.replace(preset("default"), model="two_tower")
+    assert run_directory(towers) == Path("data/runs/two_tower-transformer-full")
     assert run_directory(dataclasses.replace(preset("quick"), run="elsewhere")) == Path("elsewhere")
 
 

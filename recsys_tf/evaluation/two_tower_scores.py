@@ -1,0 +1,41 @@
+"""Ask a trained two-tower model the questions of an evaluation, a slice of them at a time."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from recsys_tf.evaluation.queries import Queries
+from recsys_tf.models.query_tower import ANY_BEHAVIOR
+from recsys_tf.training.runs import Run, load_two_tower
+
+Scores = npt.NDArray[np.float32]
+
+
+def two_tower_scorer(run: Run, queries: Queries) -> Callable[[slice], Scores]:
+    """Return the function that scores the whole catalogue for a slice of the queries: float32 [rows, items].
+
+    The question is what comes next, whatever the user does with it.
+    """
+    retrieval = load_two_tower(run)
+    candidates = retrieval.model.candidates()
+    spec = {name: tf.TensorSpec([None, None], tf.int64) for name in ("row", "behavior", "device", "timestamp")}
+    spec["words"] = tf.TensorSpec([None, None, None], tf.int64)
+
+    @tf.function(input_signature=[spec], autograph=False)  # type: ignore[untyped-decorator, unused-ignore]
+    def score(ids: dict[str, Any]) -> Any:
+        return retrieval(ids, tf.fill([tf.shape(ids["row"])[0]], ANY_BEHAVIOR), candidates)
+
+    def scores(rows: slice) -> Scores:
+        longest = int(queries.held[rows].max(initial=1))
+        ids = {name: tf.constant(values[rows, :longest]) for name, values in queries.ids.items()}
+        return np.asarray(score(ids).numpy(), np.float32)
+
+    return scores
+
+
+def candidate_vectors(run: Run) -> Scores:
+    """Return the candidate vectors of the whole catalogue: float32 [items, width]."""
+    return np.asarray(load_two_tower(run).model.candidates().numpy(), np.float32)

@@ -1,0 +1,80 @@
+"""The Transformer's block: pre-norm self-attention and feed-forward (Vaswani et al. 2017; pre-norm: Xiong et al. 2020).
+
+x ─┬─ LayerNorm ─ attention ─ dropout ─ + ─┬─ LayerNorm ─ Dense, GELU ─ Dense ─ dropout ─ + ─ y
+   └────────────────────────────────────┘  └───────────────────────────────────────────┘
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+# The score of what must not be looked at: no weight is left after the softmax.
+_HIDDEN = -1e9
+_EPSILON = 1e-6
+
+
+class SelfAttention(tf.keras.layers.Layer):  # type: ignore[misc]
+    """Multi-head self-attention; with `relative_length` a learned bias per head and distance in positions.
+
+    Raises ValueError when the heads do not divide the width.
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float, relative_length: int = 0, **options: Any) -> None:
+        super().__init__(**options)
+        if width % heads:
+            raise ValueError(f"{heads} heads do not divide a width of {width}")
+        self._heads, self._per_head, self._relative_length = heads, width // heads, relative_length
+        self._project = tf.keras.layers.Dense(3 * width, use_bias=False, name="query_key_value")
+        self._output = tf.keras.layers.Dense(width, name="output")
+        self._dropout = tf.keras.layers.Dropout(dropout)
+
+    def build(self, shape: Any) -> None:
+        """Create the bias by distance: float32 [2 × relative_length - 1, heads]."""
+        if self._relative_length:
+            self._bias = self.add_weight(
+                name="bias_by_distance", shape=(2 * self._relative_length - 1, self._heads), initializer="zeros"
+            )
+        super().build(shape)
+
+    def call(self, x: Any, visible: Any, training: bool | None = None) -> Any:
+        """x [batch, length, width], visible bool [batch or 1, length, length] (query, key) → [batch, length, width]."""
+        batch, length = tf.shape(x)[0], tf.shape(x)[1]
+        parts = tf.reshape(self._project(x), [batch, length, 3, self._heads, self._per_head])
+        query, key, value = tf.unstack(tf.transpose(parts, [2, 0, 3, 1, 4]), num=3)  # [batch, heads, length, per_head]
+        scores = tf.matmul(query, key, transpose_b=True) * self._per_head**-0.5  # [batch, heads, length, length]
+        # Sums of many small weights need more digits than bfloat16 has.
+        scores = tf.cast(scores, tf.float32)
+        if self._relative_length:
+            scores += self._bias_between(length)
+        weights = tf.nn.softmax(tf.where(visible[:, tf.newaxis], scores, _HIDDEN))
+        weights = self._dropout(tf.cast(weights, value.dtype), training=training)
+        heads = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])  # [batch, length, heads, per_head]
+        return self._output(tf.reshape(heads, [batch, length, self._heads * self._per_head]))
+
+    def _bias_between(self, length: Any) -> Any:
+        position = tf.range(length)
+        distance = position[:, tf.newaxis] - position[tf.newaxis, :] + self._relative_length - 1
+        bias = tf.gather(tf.cast(self._bias, tf.float32), distance)  # [length, length, heads]
+        return tf.transpose(bias, [2, 0, 1])[tf.newaxis]
+
+
+class TransformerBlock(tf.keras.layers.Layer):  # type: ignore[misc]
+    """One block: attention over what is visible, then a feed-forward network at every position."""
+
+    def __init__(
+        self, width: int, heads: int, feed_forward: int, dropout: float, relative_length: int = 0, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self._before_attention = tf.keras.layers.LayerNormalization(epsilon=_EPSILON)
+        self._attention = SelfAttention(width, heads, dropout, relative_length)
+        self._before_dense = tf.keras.layers.LayerNormalization(epsilon=_EPSILON)
+        self._wide = tf.keras.layers.Dense(feed_forward * width, activation="gelu")
+        self._narrow = tf.keras.layers.Dense(width)
+        self._dropout = tf.keras.layers.Dropout(dropout)
+
+    def call(self, x: Any, visible: Any, training: bool | None = None) -> Any:
+        """x [batch, length, width], visible bool [batch or 1, length, length] → [batch, length, width]."""
+        attended = self._attention(self._before_attention(x), visible, training=training)
+        x = x + self._dropout(attended, training=training)
+        wide = self._dropout(self._wide(self._before_dense(x)), training=training)
+        return x + self._dropout(self._narrow(wide), training=training)

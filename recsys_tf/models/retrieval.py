@@ -1,0 +1,38 @@
+"""From the ids of histories to scores of all items: the one way that validation, evaluation and serving go."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from recsys_tf.models.index import scores
+from recsys_tf.models.mixture import Mixture
+from recsys_tf.models.two_tower import TwoTower
+from recsys_tf.sequences.feature_space import FeatureSpace
+from recsys_tf.sequences.features import EventFeatures
+from recsys_tf.sequences.vocabularies import PADDING
+
+Tensors = dict[str, Any]
+
+
+class Retrieval(tf.Module):  # type: ignore[misc]
+    """A two-tower model, the features that it eats, and the mixture on top, where there is one."""
+
+    def __init__(self, model: TwoTower, space: FeatureSpace, mixture: Mixture | None = None) -> None:
+        super().__init__()
+        self.model, self.mixture = model, mixture
+        self._features = EventFeatures(space)
+
+    def queries(self, ids: Tensors, target_behavior: Any) -> Any:
+        """Ids of histories → query vectors float32 [batch, width].
+
+        ids: int64 row, behavior, device, timestamp [batch, length], words [batch, length, words], from the start token
+        on, padded on the right. target_behavior: int32 [batch], the behaviour asked for, ANY_BEHAVIOR for any.
+        """
+        inputs = self._features.inputs(ids, "events")
+        held = tf.math.count_nonzero(ids["behavior"] != PADDING, axis=1, dtype=tf.int32)
+        return self.model.query(inputs | {"row": tf.cast(ids["row"], tf.int32), "held": held}, target_behavior)
+
+    def __call__(self, ids: Tensors, target_behavior: Any, candidates: Any) -> Any:
+        """Score all items: float32 [batch, items]; candidates [items, width] as the model has them."""
+        everything = scores(self.queries(ids, target_behavior), candidates)
+        return everything if self.mixture is None else self.mixture(everything, ids["row"])

@@ -1,0 +1,128 @@
+"""Fit a two-tower model on a prepared data set; the epoch that ranks the validation side best is kept."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from recsys_tf.config import FitConfig, TwoTowerConfig
+from recsys_tf.errors import InputError
+from recsys_tf.models.mixture import VOICES, Mixture
+from recsys_tf.models.retrieval import Retrieval
+from recsys_tf.models.two_tower import TwoTower
+from recsys_tf.sequences.dataset import PreparedData, Windowing, retrieval_batches
+from recsys_tf.sequences.features import EventFeatures, start_ids
+from recsys_tf.training.averaging import WeightAveraging
+from recsys_tf.training.fit import EpochLines, History, adam, make_deterministic
+from recsys_tf.training.fit_mixture import count_transitions, fit_weights, save_mixture
+from recsys_tf.training.validation import (
+    Validation,
+    ValidationRanking,
+    ndcg_and_hits,
+    read_validation,
+    target_likelihoods,
+    validation_ranks,
+)
+
+_WINDOWING = Windowing("training", "all", "next_item", 1)
+
+
+def new_two_tower(
+    data: PreparedData, config: TwoTowerConfig, item_shares: Any = None, static_shapes: bool = False
+) -> TwoTower:
+    """Build the model that fits a prepared data set, with all of its weights.
+
+    Raises InputError when training has seen fewer than two items, and for sizes that do not fit together.
+    """
+    if len(data.space.items.tokens) < 2:
+        raise InputError(f"{len(data.space.items.tokens)} items in the training events: there is nothing to tell apart")
+    if config.width % config.heads and config.encoder in ("transformer", "bert"):
+        raise InputError(f"{config.heads} heads do not divide a width of {config.width}")
+    model = TwoTower(data.space, config, item_shares, static_shapes)
+    ids = start_ids(1, data.space.words)
+    inputs = EventFeatures(data.space).inputs(ids, "events")
+    model(inputs | {"row": tf.cast(ids["row"], tf.int32), "held": tf.ones([1], tf.int32)})
+    model.candidates()
+    if model.frequency is not None:
+        model.frequency(tf.zeros([1], tf.int32), tf.zeros([1], tf.bool))
+    return model
+
+
+def fit_two_tower(
+    data: PreparedData, config: TwoTowerConfig, fit: FitConfig, remove_seen: bool, directory: Path
+) -> tuple[Retrieval, History]:
+    """Train a two-tower model and keep the weights of its best epoch, by validation NDCG@10 over the whole catalogue.
+
+    Writes directory/weights.h5 whenever an epoch is the best so far, mixture.npz when a mixture ranks the validation
+    side better than the towers alone, and TensorBoard logs. Returns what answers with those weights, and the history
+    per epoch: loss, val_NDCG@10, val_HR@10, seconds.
+    """
+    if fit.epochs < 1 or fit.batch_size < 1:
+        raise InputError(f"{fit.epochs} epochs of batches of {fit.batch_size}: both must be at least 1")
+    make_deterministic(fit.seed)
+    batches = retrieval_batches(data, _WINDOWING, fit.batch_size, fit.seed, static_shapes=fit.xla)
+    steps, counts = count_labels(batches, len(data.space.items.tokens))
+    if not counts.any():
+        raise InputError("no training event is followed by an item: there is nothing to learn from")
+    validation = read_validation(data, fit.validation_queries, remove_seen)
+    monitor, mode = ("val_NDCG@10", "max") if len(validation) else ("mean_loss", "min")
+    policy = tf.keras.mixed_precision.global_policy()
+    tf.keras.mixed_precision.set_global_policy("mixed_bfloat16" if fit.mixed_precision else "float32")
+    try:
+        model = new_two_tower(data, config, (counts / counts.sum()).astype(np.float32), static_shapes=fit.xla)
+    finally:
+        tf.keras.mixed_precision.set_global_policy(policy)
+    model.compile(optimizer=adam(fit, steps), jit_compile=fit.xla)
+    best = directory / "weights.h5"
+    callbacks = [
+        *([WeightAveraging(fit.weight_averaging)] if fit.weight_averaging else []),
+        ValidationRanking(validation, Retrieval(model, data.space)),
+        tf.keras.callbacks.ModelCheckpoint(
+            str(best), monitor=monitor, mode=mode, save_best_only=True, save_weights_only=True
+        ),
+        tf.keras.callbacks.EarlyStopping(monitor=monitor, mode=mode, patience=fit.patience),
+        tf.keras.callbacks.TensorBoard(str(directory / "tensorboard")),
+        lines := EpochLines(steps, fit.max_minutes),
+    ]
+    fitted = model.fit(batches, epochs=fit.epochs, callbacks=callbacks, verbose=0)
+    model.load_weights(str(best))
+    kept = {"loss": "mean_loss", "val_NDCG@10": "val_NDCG@10", "val_HR@10": "val_HR@10"}
+    history = {
+        ours: [float(value) for value in fitted.history[name]] for ours, name in kept.items() if name in fitted.history
+    }
+    mixture = fit_mixture(data, model, validation, directory) if config.mixture and len(validation) else None
+    return Retrieval(model, data.space, mixture), {**history, "seconds": lines.seconds}
+
+
+def fit_mixture(data: PreparedData, model: TwoTower, validation: Validation, directory: Path) -> Mixture | None:
+    """Fit the mixture of towers and counts, and keep it (directory/mixture.npz) if it ranks the validation side better.
+
+    The same questions chose the epoch; four weights more do not learn them by heart.
+    """
+    transitions = count_transitions(data)
+    candidates = model.candidates()
+    alone = [Mixture(one, transitions) for one in np.eye(len(VOICES), dtype=np.float32)]
+    voices = [target_likelihoods(Retrieval(model, data.space, one), validation, candidates) for one in alone]
+    weights = fit_weights(np.stack(voices, axis=1).astype(np.float64))
+    mixture = Mixture(weights.astype(np.float32), transitions)
+    before, after = (
+        ndcg_and_hits(validation_ranks(Retrieval(model, data.space, one), validation, candidates))
+        for one in (None, mixture)
+    )
+    heard = ", ".join(f"{name} {weight:.2f}" for name, weight in zip(VOICES, weights, strict=True))
+    print(f"mixture ({heard}): validation NDCG@10 {before[0]:.4f} → {after[0]:.4f}", flush=True)
+    if after[0] <= before[0]:
+        return None
+    save_mixture(directory / "mixture.npz", weights, transitions)
+    return mixture
+
+
+def count_labels(batches: tf.data.Dataset, items: int) -> tuple[int, npt.NDArray[np.int64]]:
+    """Count the steps of an epoch and how often each item of the vocabulary is an answer: int64 [items]."""
+    steps, counts = 0, np.zeros(items, np.int64)
+    for batch in batches.as_numpy_iterator():
+        steps += 1
+        counts += np.bincount(batch["label"][batch["label"] >= 0], minlength=items)
+    return steps, counts
