@@ -32,15 +32,14 @@ def full_softmax(queries: Any, candidates: Any, targets: Any, weights: Any, chun
         number = tf.shape(queries)[0]
         chunks = -(-number // chunk)
         rest = chunks * chunk - number
-        padded = tf.pad(queries, [[0, rest], [0, 0]])
-        target, weight = tf.pad(targets, [[0, rest]]), tf.pad(weights, [[0, rest]])
+        padded = tf.reshape(tf.pad(queries, [[0, rest], [0, 0]]), [-1, chunk, width])
+        target, weight = (tf.reshape(tf.pad(one, [[0, rest]]), [-1, chunk]) for one in (targets, weights))
 
         def one_chunk(at: Any, loss: Any, by_query: Any, by_candidate: Any) -> Any:
-            rows = slice(at * chunk, (at + 1) * chunk)
-            query, weight_here = padded[rows], weight[rows]
+            query, weight_here = padded[at], weight[at]
             scores = tf.matmul(query, candidates, transpose_b=True)  # [chunk, items]
             whole = tf.reduce_logsumexp(scores, axis=1)
-            own = tf.gather(scores, target[rows], batch_dims=1)
+            own = tf.gather(scores, target[at], batch_dims=1)
             loss += tf.reduce_sum(weight_here * (whole - own))
             share = tf.exp(scores - whole[:, tf.newaxis]) * weight_here[:, tf.newaxis]
             by_query = by_query.write(at, tf.matmul(share, candidates))

@@ -6,7 +6,7 @@
     frequent     the user's own items, as often as they were there
 
 Learned vectors know what is alike; counts know what is exact: that this cable was bought with this printer, that this
-user buys this milk. The weights are fitted on the validation side, so that a voice that does not help is not heard.
+user buys this milk. The weights are chosen on the validation side, so that a voice that does not help is not heard.
 Made of core operations: it is exported inside the SavedModel.
 """
 
@@ -35,11 +35,16 @@ class Transitions:
 
 
 class Mixture(tf.Module):  # type: ignore[misc]
-    """Weights float32 [4] in the order of VOICES, and the transitions."""
+    """Weights float32 [4] in the order of VOICES, and the transitions.
 
-    def __init__(self, weights: npt.NDArray[np.float32], transitions: Transitions) -> None:
+    tuned: the weights are a variable, for a search that changes them; otherwise they are constants, and what is not
+    heard costs nothing.
+    """
+
+    def __init__(self, weights: npt.NDArray[np.float32], transitions: Transitions, tuned: bool = False) -> None:
         super().__init__()
-        self._weights = [float(weight) for weight in weights]
+        self.weights = tf.Variable(weights, trainable=False) if tuned else None
+        self._fixed = [float(weight) for weight in weights]
         self._followers = tf.constant(transitions.followers, tf.int32)
         self._shares = tf.constant(transitions.shares, tf.float32)
 
@@ -48,13 +53,14 @@ class Mixture(tf.Module):  # type: ignore[misc]
 
         rows: catalogue rows of the history, oldest first, padding and searches 0.
         """
-        mixed = self._weights[0] * tf.nn.softmax(scores)
-        for weight, add in zip(self._weights[1:], (self.add_transitions, add_recent, add_frequent), strict=True):
-            if weight > 0:
-                mixed = add(mixed, rows, weight)
+        weights = self._fixed if self.weights is None else tf.unstack(self.weights)
+        mixed = weights[0] * tf.nn.softmax(scores)
+        for voice, add in enumerate((self.add_transitions, add_recent, add_frequent), start=1):
+            if self.weights is not None or self._fixed[voice] > 0:
+                mixed = add(mixed, rows, weights[voice])
         return mixed
 
-    def add_transitions(self, mixed: Any, rows: Any, weight: float) -> Any:
+    def add_transitions(self, mixed: Any, rows: Any, weight: Any) -> Any:
         """Add weight × the shares of what followed the last items to float32 [queries, items]."""
         decayed = _decayed(rows, _LAST_DECAY)
         best = tf.math.top_k(decayed, k=tf.minimum(_LAST_ITEMS, tf.shape(rows)[1]))
@@ -66,17 +72,17 @@ class Mixture(tf.Module):  # type: ignore[misc]
         return _added(mixed, tf.reshape(followers, [number, -1]), tf.reshape(added, [number, -1]))
 
 
-def add_recent(mixed: Any, rows: Any, weight: float) -> Any:
+def add_recent(mixed: Any, rows: Any, weight: Any) -> Any:
     """Add weight × the user's own last items to float32 [queries, items]."""
     return _add_own(mixed, rows, _decayed(rows, _RECENT_DECAY), weight)
 
 
-def add_frequent(mixed: Any, rows: Any, weight: float) -> Any:
+def add_frequent(mixed: Any, rows: Any, weight: Any) -> Any:
     """Add weight × the user's own items, each as often as it was there, to float32 [queries, items]."""
     return _add_own(mixed, rows, tf.cast(rows >= FIRST, tf.float32), weight)
 
 
-def _add_own(mixed: Any, rows: Any, values: Any, weight: float) -> Any:
+def _add_own(mixed: Any, rows: Any, values: Any, weight: Any) -> Any:
     share = tf.math.divide_no_nan(values, tf.reduce_sum(values, axis=1, keepdims=True))
     return _added(mixed, tf.cast(rows, tf.int32) - FIRST, weight * share)
 

@@ -16,15 +16,8 @@ from recsys_tf.sequences.dataset import PreparedData, Windowing, retrieval_batch
 from recsys_tf.sequences.features import EventFeatures, start_ids
 from recsys_tf.training.averaging import WeightAveraging
 from recsys_tf.training.fit import EpochLines, History, adam, make_deterministic
-from recsys_tf.training.fit_mixture import count_transitions, fit_weights, save_mixture
-from recsys_tf.training.validation import (
-    Validation,
-    ValidationRanking,
-    ndcg_and_hits,
-    read_validation,
-    target_likelihoods,
-    validation_ranks,
-)
+from recsys_tf.training.fit_mixture import count_transitions, save_mixture, search_weights
+from recsys_tf.training.validation import Validation, ValidationRanking, ndcg_and_hits, ranking, read_validation
 
 _WINDOWING = Windowing("training", "all", "next_item", 1)
 
@@ -99,24 +92,25 @@ def fit_two_tower(
 def fit_mixture(data: PreparedData, model: TwoTower, validation: Validation, directory: Path) -> Mixture | None:
     """Fit the mixture of towers and counts, and keep it (directory/mixture.npz) if it ranks the validation side better.
 
-    The same questions chose the epoch; four weights more do not learn them by heart.
+    The same questions chose the epoch; three weights more do not learn them by heart.
     """
     transitions = count_transitions(data)
-    candidates = model.candidates()
-    alone = [Mixture(one, transitions) for one in np.eye(len(VOICES), dtype=np.float32)]
-    voices = [target_likelihoods(Retrieval(model, data.space, one), validation, candidates) for one in alone]
-    weights = fit_weights(np.stack(voices, axis=1).astype(np.float64))
-    mixture = Mixture(weights.astype(np.float32), transitions)
-    before, after = (
-        ndcg_and_hits(validation_ranks(Retrieval(model, data.space, one), validation, candidates))
-        for one in (None, mixture)
-    )
+    towers = np.eye(len(VOICES), dtype=np.float32)[0]
+    tuned = Mixture(towers, transitions, tuned=True)
+    rank = ranking(Retrieval(model, data.space, tuned), validation)
+
+    def quality(weights: npt.NDArray[np.float64]) -> float:
+        assert tuned.weights is not None
+        tuned.weights.assign(weights.astype(np.float32))
+        return ndcg_and_hits(rank())[0]
+
+    weights = search_weights(quality)
     heard = ", ".join(f"{name} {weight:.2f}" for name, weight in zip(VOICES, weights, strict=True))
-    print(f"mixture ({heard}): validation NDCG@10 {before[0]:.4f} → {after[0]:.4f}", flush=True)
-    if after[0] <= before[0]:
+    print(f"mixture ({heard}): validation NDCG@10 {quality(towers):.4f} → {quality(weights):.4f}", flush=True)
+    if weights[0] == 1.0:
         return None
     save_mixture(directory / "mixture.npz", weights, transitions)
-    return mixture
+    return Mixture(weights.astype(np.float32), transitions)
 
 
 def count_labels(batches: tf.data.Dataset, items: int) -> tuple[int, npt.NDArray[np.int64]]:

@@ -1,6 +1,7 @@
 """How good a two-tower model is at the validation side's questions, over the whole catalogue."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,23 +56,25 @@ def read_validation(data: PreparedData, most: int, remove_seen: bool) -> Validat
     return Validation(batches, remove_seen)
 
 
-def validation_ranks(retrieval: Retrieval, validation: Validation, candidates: Any) -> npt.NDArray[np.int32]:
-    """Return the rank of every question's target over the whole catalogue, 0 is not found: int32 [questions]."""
-    rank = _ranking(retrieval, validation.remove_seen)
-    return np.concatenate([rank(batch, candidates).numpy() for batch in validation.batches])
+def ranking(retrieval: Retrieval, validation: Validation) -> Callable[[], npt.NDArray[np.int32]]:
+    """Return the function that ranks every question's target over the whole catalogue by the model as it then is.
 
-
-def target_likelihoods(retrieval: Retrieval, validation: Validation, candidates: Any) -> npt.NDArray[np.float32]:
-    """Return what the mixture gives to every question's target: float32 [questions]."""
+    Its result is int32 [questions], 0 for a target that is not found; its graph is traced once, for every length.
+    """
 
     @tf.function(input_signature=[_specification(), _CANDIDATES], autograph=False)  # type: ignore[untyped-decorator, unused-ignore]
-    def likelihood(batch: Tensors, candidates: Any) -> Any:
-        everything = _everything(retrieval, batch, candidates)
-        known = batch["target_row"] >= FIRST
-        own = tf.gather(everything, tf.where(known, batch["target_row"] - FIRST, 0), batch_dims=1)
-        return tf.where(known, own, 0.0)
+    def rank(batch: Tensors, candidates: Any) -> Any:
+        ids = {name: batch[name] for name in _IDS}
+        everything = retrieval(ids, tf.fill([tf.size(batch["target_row"])], ANY_BEHAVIOR), candidates)
+        if validation.remove_seen:
+            everything = without(everything, batch["row"] - FIRST)
+        return target_ranks(everything, tf.maximum(batch["target_row"] - FIRST, -1))
 
-    return np.concatenate([likelihood(batch, candidates).numpy() for batch in validation.batches])
+    def ranks() -> npt.NDArray[np.int32]:
+        candidates = retrieval.model.candidates()
+        return np.concatenate([rank(batch, candidates).numpy() for batch in validation.batches])
+
+    return ranks
 
 
 def ndcg_and_hits(ranks: npt.NDArray[np.int32]) -> tuple[float, float]:
@@ -85,34 +88,12 @@ class ValidationRanking(tf.keras.callbacks.Callback):  # type: ignore[misc]
 
     def __init__(self, validation: Validation, retrieval: Retrieval) -> None:
         super().__init__()
-        self._validation, self._retrieval = validation, retrieval
-        self._rank = _ranking(retrieval, validation.remove_seen)
+        self._ranks = ranking(retrieval, validation) if len(validation) else None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Rank the targets of all questions."""
-        if logs is None or not len(self._validation):
-            return
-        candidates = self._retrieval.model.candidates()
-        ranks = np.concatenate([self._rank(batch, candidates).numpy() for batch in self._validation.batches])
-        logs["val_NDCG@10"], logs["val_HR@10"] = ndcg_and_hits(ranks)
-
-
-def _ranking(retrieval: Retrieval, remove_seen: bool) -> Any:
-    """Return the compiled function (questions, candidates) → ranks; its graph is traced once, for every length."""
-
-    @tf.function(input_signature=[_specification(), _CANDIDATES], autograph=False)  # type: ignore[untyped-decorator, unused-ignore]
-    def rank(batch: Tensors, candidates: Any) -> Any:
-        everything = _everything(retrieval, batch, candidates)
-        if remove_seen:
-            everything = without(everything, batch["row"] - FIRST)
-        return target_ranks(everything, tf.maximum(batch["target_row"] - FIRST, -1))
-
-    return rank
-
-
-def _everything(retrieval: Retrieval, batch: Tensors, candidates: Any) -> Any:
-    ids = {name: batch[name] for name in _IDS}
-    return retrieval(ids, tf.fill([tf.size(batch["target_row"])], ANY_BEHAVIOR), candidates)
+        if logs is not None and self._ranks is not None:
+            logs["val_NDCG@10"], logs["val_HR@10"] = ndcg_and_hits(self._ranks())
 
 
 def _specification() -> Tensors:
