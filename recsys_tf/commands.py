@@ -85,16 +85,16 @@ class ExportCommand:
 
 @dataclass(frozen=True)
 class RecommendCommand:
-    """Ask the newest exported model what one user will do next; no history at all is a new user."""
+    """Ask the newest exported model what one user wants next; no history at all is a new user."""
 
     # Item ids of the history, oldest first, separated by commas.
     history: str = ""
     # Behaviours of the history, one per item, separated by commas; empty means views.
     behaviors: str = ""
-    # How many classes and items to answer.
+    # How many items (and classes, by a classifier) to answer.
     k: int = 5
-    # The exported model's folder, with numeric versions inside.
-    model: Path = Path("saved_models/classifier")
+    # The exported model's folder, with numeric versions inside; saved_models/classifier is the other one.
+    model: Path = Path("saved_models/two_tower")
 
 
 @dataclass(frozen=True)

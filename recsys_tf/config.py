@@ -256,7 +256,7 @@ class ServeConfig:
     """The local server."""
 
     # Models to serve, each NAME=FOLDER with numeric version folders inside.
-    model: tuple[str, ...] = ("classifier=saved_models/classifier",)
+    model: tuple[str, ...] = ("two_tower=saved_models/two_tower", "classifier=saved_models/classifier")
     # Address to listen on; other machines cannot reach the default.
     host: str = "127.0.0.1"
     # Port of the REST interface; 0 picks a free one.

@@ -98,10 +98,13 @@ def export(run: str, config: ExportConfig) -> None:
 def print_recommendation(model: Path, items: list[str], behaviors: list[str], k: int) -> None:
     """Answer for one history (`run.py recommend`)."""
     answer = recommend(model, items, behaviors, k)
-    print("the next event, most likely first:")
-    for label, probability in answer.classes:
-        print(f"  {probability:6.1%}  {label}")
-    print("items most similar to this history (cosine):")
+    if answer.classes:
+        print("the next event, most likely first:")
+        for label, probability in answer.classes:
+            print(f"  {probability:6.1%}  {label}")
+        print("items most similar to this history (cosine):")
+    else:
+        print("items to show, best first:")
     for item_id, title, score in answer.items:
         print(f"  {score:6.3f}  {item_id}  {title}")
 

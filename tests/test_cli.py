@@ -67,7 +67,7 @@ def test_a_truncated_gzip_and_a_wrong_layout(tmp_path: Path, capsys: pytest.Capt
     [
         (log_of(1, 9, 60), [], "the log has 1 user"),
         (log_of(9, 1, 60), [], "the log has 1 item"),
-        (log_of(9, 9, 200), ["--classifier.target", "next_behavior"], ""),
+        (log_of(9, 9, 200), ["--model", "classifier", "--classifier.target", "next_behavior"], ""),
         (log_of(9, 9, 200), [], "target next_category has 0 class"),
         (log_of(9, 9, 200), ["--split.test-share", "1.5"], "leave nothing to train on"),
         (log_of(9, 9, 200), ["--run", "RUN", "--config", "absent.json"], "absent.json"),
@@ -95,13 +95,15 @@ def test_from_a_raw_log_to_an_answer(
     raw_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    quick = ["--preset", "quick", "--fit.epochs", "1", "--features.max-length", "10"]
+    quick = ["--preset", "quick", "--fit.epochs", "1", "--two-tower-fit.epochs", "1", "--features.max-length", "10"]
     assert main(["train", "--data", str(raw_folder), *quick]) == 0
     lines = capsys.readouterr().out.strip().splitlines()
+    assert lines[-4].startswith("two-tower: NDCG@10 0.")
     assert lines[-3].startswith("Accuracy: 0.")
     assert lines[-2].startswith("Recall: 0.")
-    assert lines[-1] == "next: python run.py serve --model classifier=saved_models/classifier"
-    run = Path("data/runs/classifier-events-next_category")
+    served = "classifier=saved_models/classifier two_tower=saved_models/two_tower"
+    assert lines[-1] == f"next: python run.py serve --model {served}"
+    run = Path("data/runs/all")
     for name in ("config.json", "run.json", "report.html", "report.json", "learning_curves.png", "clean/rejects.csv"):
         assert (run / name).is_file()
     rejects = pd.read_csv(run / "clean" / "rejects.csv")
@@ -115,14 +117,17 @@ def test_from_a_raw_log_to_an_answer(
     assert "Simulated clicks" in (run / "report.html").read_text(encoding="utf-8")
     assert main(["export"]) == 0
     assert Path("saved_models/classifier/2/saved_model.pb").is_file()
+    assert Path("saved_models/two_tower/2/saved_model.pb").is_file()
     capsys.readouterr()
-    assert main(["recommend", "--history", "i00001,i00002", "--behaviors", "view,cart", "--k", "3"]) == 0
-    answer = capsys.readouterr().out.splitlines()
-    assert len(answer) == 8
+    asked = ["recommend", "--history", "i00001,i00002", "--behaviors", "view,cart", "--k", "3"]
+    assert main(asked) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 4
+    assert main([*asked, "--model", "saved_models/classifier"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 8
     # The same settings again, from the run's own record, give the same figures.
     assert main(["train", "--config", str(run / "config.json"), "--run", "again"]) == 0
     again = capsys.readouterr().out.strip().splitlines()
-    assert again[-3:-1] == lines[-3:-1]
+    assert again[-4:-1] == lines[-4:-1]
 
 
 def test_prepare_then_train(

@@ -35,7 +35,7 @@ def make_predictor(model: tf.keras.Sequential, space: FeatureSpace, inputs: Inpu
     """Return the function that runs a classifier over queries; its graph is traced once, for every length."""
     features = EventFeatures(space)
     spec = {name: tf.TensorSpec([None, None], tf.int64) for name in ("row", "behavior", "device", "timestamp")}
-    spec["words"] = tf.TensorSpec([None, None, space.words], tf.int64)
+    spec["words"] = tf.TensorSpec([None, None, None], tf.int64)
 
     @tf.function(input_signature=[spec], autograph=False)  # type: ignore[untyped-decorator, unused-ignore]
     def answer(ids: dict[str, Any]) -> tuple[Any, Any]:

@@ -69,6 +69,7 @@ def _by_question(queries: Queries, searches: Ints) -> dict[str, dict[str, BoolAr
     rows, newest = np.arange(len(queries)), queries.held - 1
     asks = queries.ids["behavior"][rows, newest] == SEARCH
     words = queries.ids["words"][rows, newest]
+    words = np.pad(words, [(0, 0), (0, searches.shape[1] - words.shape[1])])
     number = np.unique(np.concatenate([searches, words]), axis=0, return_inverse=True)[1].ravel()
     seen = np.isin(number[len(searches) :], number[: len(searches)])
     return {

@@ -55,7 +55,7 @@ def full_softmax(queries: Any, candidates: Any, targets: Any, weights: Any, chun
             lambda at, *_: at < chunks, one_chunk, start, parallel_iterations=1
         )
         # What the softmax gives to the target is taken away again: the gradient of -own.
-        by_query = tf.reshape(by_query.concat(), [-1, width])[:number]
+        by_query = tf.reshape(by_query.stack(), [-1, width])[:number]
         by_query -= weights[:, tf.newaxis] * tf.gather(candidates, targets)
         by_candidate -= tf.math.unsorted_segment_sum(weights[:, tf.newaxis] * queries, targets, items)
 
@@ -107,9 +107,12 @@ def in_batch_softmax(
 ) -> Any:
     """Cross-entropy over candidates [candidates, width]; the first of them are the queries' own targets, in order.
 
-    probabilities float32 [candidates]: how likely each was to be in the batch (logQ correction). counts bool
-    [queries, candidates]: whether this candidate may stand against this query's target, which itself always counts.
+    probabilities float32 [candidates]: how likely each was to be in the batch, or how often it was to be expected there
+    (logQ correction). counts bool [queries, candidates]: whether this candidate may stand against this query's target,
+    which itself always counts.
     """
+    # TFRS cuts off at 1; what divides all of them alike changes no softmax.
+    probabilities /= tf.maximum(tf.reduce_max(probabilities), 1.0)
     own = tf.eye(tf.shape(queries)[0], tf.shape(candidates)[0], dtype=tf.bool)
     losses = task(
         queries,

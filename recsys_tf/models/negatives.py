@@ -44,6 +44,9 @@ def across_replicas(values: Any) -> Any:
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     if replicas == 1:
         return values
+    if values.dtype == tf.bool:
+        # Collectives know numbers only.
+        return across_replicas(tf.cast(values, tf.int32)) > 0
     context = tf.distribute.get_replica_context()
     everyone = context.all_gather(values, axis=0)
     return tf.roll(everyone, -context.replica_id_in_sync_group * tf.shape(values)[0], axis=0)

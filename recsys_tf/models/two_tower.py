@@ -136,12 +136,14 @@ class TwoTower(tfrs.Model):  # type: ignore[misc]
             hits = labels[:, tf.newaxis] == drawn
             beta = losses.calibration_beta(config.negatives, self._items, config.gbce_t)
             return losses.generalised_binary_cross_entropy(queries, positives, negatives, hits, weights, beta)
-        expected = config.negatives * self._draw_shares
+        expected, counts = config.negatives * self._draw_shares, tf.ones_like(drawn, tf.bool)
         if config.mixed_negatives:
             # An item may come by either way: what is to be expected of it is the sum of both.
             expected += tf.reduce_sum(weights) * self._popularity
             drawn, negatives = tf.concat([drawn, labels], axis=0), tf.concat([negatives, positives], axis=0)
-        hits = labels[:, tf.newaxis] == drawn
+            # With static shapes there are positions without an answer, whose label means nothing.
+            counts = tf.concat([counts, weights > 0], axis=0)
+        hits = (labels[:, tf.newaxis] == drawn) | ~counts
         log_expected = tf.math.log(tf.gather(expected, drawn))
         return losses.sampled_softmax(queries, positives, negatives, hits, log_expected, weights)
 

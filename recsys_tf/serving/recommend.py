@@ -13,7 +13,8 @@ from recsys_tf.serving.export import newest_version
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model answers to one history: likely classes and similar items, best first."""
+    """What a model answers to one history, best first: classes with their probability (the classifier), items with id,
+    title and score."""
 
     classes: list[tuple[str, float]]
     items: list[tuple[str, str, float]]
@@ -35,14 +36,16 @@ def recommend(folder: Path, items: list[str], behaviors: list[str], k: int) -> A
         "behavior": tf.reshape(tf.constant(behaviors or ["view"] * len(items), tf.string), [1, len(items)]),
         "k": tf.constant([k], tf.int32),
     }
-    classes = loaded.signatures["serving_default"](**history)
-    similar = loaded.signatures["recommend"](**history)
-    return Answer(
-        list(zip(_text(classes["label"]), classes["probability"][0].numpy().tolist(), strict=True)),
-        list(
-            zip(_text(similar["item_id"]), _text(similar["title"]), similar["score"][0].numpy().tolist(), strict=True)
-        ),
-    )
+    answers = loaded.signatures["serving_default"](**history)
+    if "item_id" in answers:
+        return Answer([], _items(answers))
+    classes = list(zip(_text(answers["label"]), answers["probability"][0].numpy().tolist(), strict=True))
+    return Answer(classes, _items(loaded.signatures["recommend"](**history)))
+
+
+def _items(answers: dict[str, Any]) -> list[tuple[str, str, float]]:
+    scores = answers["score"][0].numpy().tolist()
+    return list(zip(_text(answers["item_id"]), _text(answers["title"]), scores, strict=True))
 
 
 def _text(values: Any) -> list[str]:
