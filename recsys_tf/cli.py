@@ -210,9 +210,14 @@ def _listed(text: str) -> list[str]:
 def _benchmark(arguments: list[str]) -> None:
     """Measure speed and memory beside a reference."""
     from recsys_tf.benchmarks.data import benchmark_data
+    from recsys_tf.benchmarks.training import benchmark_training
 
     command = _parse("benchmark", BenchmarkCommand, arguments)
-    benchmark_data(command.events, command.publish)
+    match command.what:
+        case "data":
+            benchmark_data(command.events, command.publish)
+        case "training":
+            benchmark_training(command.data, command.steps, command.publish)
 
 
 def _tables(arguments: list[str]) -> None:

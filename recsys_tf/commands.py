@@ -101,10 +101,14 @@ class RecommendCommand:
 class BenchmarkCommand:
     """Measure speed and memory beside a reference in the same run."""
 
-    # What to measure: "data" is reading, cleaning, preparing and feeding.
-    what: tyro.conf.Positional[Literal["data"]]
-    # Events in the simulated log that is measured.
+    # What to measure: "data" is reading, cleaning, preparing and feeding; "training" every encoder and loss.
+    what: tyro.conf.Positional[Literal["data", "training"]]
+    # data: events in the simulated log that is measured.
     events: int = 1_000_000
+    # training: a folder with prepared data (a run's, say) or with an imported log.
+    data: Path = Path("data/runs/all")
+    # training: steps that are measured, after a warm-up.
+    steps: int = 60
     # Also write the figures as one small JSON file for the README's tables: <results>/<name>.json.
     publish: str = ""
 

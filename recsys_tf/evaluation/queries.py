@@ -26,8 +26,8 @@ _IDS = ("row", "behavior", "device", "timestamp", "words")
 class Queries:
     """Test events and the histories before them.
 
-    ids: row, behavior, device, timestamp int64 [queries, 1 + max_length], words int64 [..., most words of any], from the start
-    token to the newest event, then padding; held: int64 [queries], positions that are not padding.
+    ids: row, behavior, device, timestamp int64 [queries, 1 + max_length], words int64 [..., most words of any], from
+    the start token to the newest event, then padding; held: int64 [queries], positions that are not padding.
     label: int64 [queries], the class to guess, UNSEEN_CLASS where training has not seen it.
     user: text [queries]; target_row, target_behavior, target_timestamp: int64 [queries], the event itself.
     possible: how many such events the test side holds, of which these are all or a sample.

@@ -2,7 +2,7 @@
 
     python tests/models/two_replicas.py PREPARED_FOLDER
 
-TensorFlow takes logical devices only before it starts, so this is no test but what a test runs. Prints one line of JSON.
+TensorFlow takes logical devices only before it starts, so this is no test but what a test runs. Prints a line of JSON.
 """
 
 import json

@@ -31,8 +31,11 @@ SHORT = FitConfig(epochs=1, batch_size=64, learning_rate=3e-3)
 IDS = ("row", "behavior", "device", "timestamp", "words")
 
 
-def prepare_log(users: dict[str, list[str]], target: Path) -> PreparedData:
-    """Prepare a log of views of items and searches for "?"; each user's last two events are held back."""
+LEAVE_ONE_OUT = SplitConfig(method="leave_one_out")
+
+
+def prepare_log(users: dict[str, list[str]], target: Path, split: SplitConfig = LEAVE_ONE_OUT) -> PreparedData:
+    """Prepare a log of views of items and searches ("?"), one event a day."""
     pairs = [(user, item, at) for user, items in users.items() for at, item in enumerate(items)]
     events = pd.DataFrame(pairs, columns=["user_id", "item_id", "position"])
     searched = events["item_id"] == "?"
@@ -43,7 +46,7 @@ def prepare_log(users: dict[str, list[str]], target: Path) -> PreparedData:
     events["device"] = "app"
     names = sorted(set(events["item_id"]) - {""})
     items = pd.DataFrame({"item_id": names, "category_id": "c", "price": 1.0, "title": "halo"})
-    settings = PrepareSettings(SplitConfig(method="leave_one_out"), FilterConfig(drop_bots=False), FeatureConfig())
+    settings = PrepareSettings(split, FilterConfig(drop_bots=False), FeatureConfig())
     prepare(events, items, settings, target)
     return open_prepared(target)
 
@@ -280,8 +283,8 @@ def test_a_mixture_is_kept_where_it_ranks_better(prepared: PreparedData, tmp_pat
 
 
 def test_without_questions_the_loss_decides(tmp_path: Path) -> None:
-    # Every validation event is a search, which asks for no item.
-    data = prepare_log({"a": ["x", "y", "x", "z", "?", "x"], "b": ["y", "x", "z", "?", "z"]}, tmp_path / "data")
+    users = {"a": ["x", "y", "x", "z", "?", "x"], "b": ["y", "x", "z", "y", "z"]}
+    data = prepare_log(users, tmp_path / "data", SplitConfig(validation_share=0.0))
     assert len(read_validation(data, 0, remove_seen=False)) == 0
     config = dataclasses.replace(SMALL, mixture=True)
     retrieval, history = fit(data, tmp_path / "run", config, dataclasses.replace(SHORT, epochs=2))
