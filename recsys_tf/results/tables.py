@@ -11,6 +11,7 @@ from typing import Any
 from recsys_tf.errors import InputError
 from recsys_tf.publishing import published_file
 from recsys_tf.results.files import DIRECTORY, read_result
+from recsys_tf.results.peers import PUBLISHED
 
 _PLACE = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
@@ -157,8 +158,8 @@ def _two_tower() -> str:
         ours = [_seeds([row[metric]["mean"] for row in named]) for metric in ("NDCG@10", "HR@10")]
         minutes = sum(_training_seconds(result, "two_tower") for result in results) / len(results) / 60
         rows.append([f"**two-tower, ours, on `{data}`**", *ours, f"{minutes:.0f} min"])
-        for peer, figures in read_result("peers")[data].items():
-            rows.append([f"{peer}, published", f"{figures['NDCG@10']:.4f}", f"{figures['HR@10']:.4f}", "–"])
+        for peer, published in PUBLISHED[data].items():
+            rows.append([f"{peer}, published", *(f"{figure:.4f}" for figure in published), "–"])
         for rule in _RULES:
             figures = results[0]["recommenders"][rule]["intervals"]
             rows.append([rule, *(f"{figures[metric]['mean']:.4f}" for metric in ("NDCG@10", "HR@10")), "–"])

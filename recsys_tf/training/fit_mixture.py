@@ -26,7 +26,7 @@ _ROUNDS = 2  # over the voices, since the best weight of one depends on the othe
 def count_transitions(data: PreparedData) -> Transitions:
     """Count what followed each item in the training events, up to three items later, nearer ones more.
 
-    An item that came twice within the reach counts by its nearest. One partition of users at a time.
+    An item that came twice within the reach counts twice. One partition of users at a time.
     """
     rows = len(data.space.catalogue) + FIRST
     parts = [_partition_transitions(batch) for batch in read_users(data).as_numpy_iterator()]
