@@ -80,11 +80,9 @@ def _embedded() -> str:
 
 
 def _recommenders() -> str:
-    result = read_result("two-tower-embedded")
-    # The article's recommender was measured on the same questions, in a run of the classifier alone.
-    cosine = {"cosine of the classifier": read_result("embedded-default")["recommenders"]["cosine of the classifier"]}
+    result = read_result("embedded-default")
     named = {"two-tower": "**two-tower**"}
-    both = {named.get(name, name): row for name, row in (cosine | result["recommenders"]).items()}
+    both = {named.get(name, name): row for name, row in result["recommenders"].items()}
     rows = sorted(both.items(), key=lambda pair: -pair[1]["intervals"]["NDCG@10"]["mean"])
     metrics = ("NDCG@10", "HR@10", "MRR@10")
     rates = list(rows[0][1]["online"])
