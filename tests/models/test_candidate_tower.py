@@ -1,6 +1,7 @@
 """What an item is to the model: its id, and everything that the catalogue says of it."""
 
 import dataclasses
+import re
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,8 @@ def tower(catalogue: Catalogue = CATALOGUE, sizes: EventSizes = SIZES, item_drop
 
 
 def weight(built: Any, name: str) -> Any:
-    (found,) = [one.numpy() for one in built.weights if f"/{name}/" in one.name]
+    # Keras numbers the layers of one kind within a process: word_embedding, word_embedding_1, …
+    (found,) = [one.numpy() for one in built.weights if re.search(rf"/{name}(_\d+)?/", one.name)]
     return found
 
 
