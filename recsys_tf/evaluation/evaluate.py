@@ -27,10 +27,10 @@ from recsys_tf.evaluation.recommender_evaluation import (
     evaluate_recommenders,
 )
 from recsys_tf.evaluation.recommender_report import recommender_sections
-from recsys_tf.evaluation.two_tower_scores import candidate_vectors, two_tower_scorer
+from recsys_tf.evaluation.two_tower_scores import two_tower_scorer
 from recsys_tf.models.cosine_recommender import cosine_scores
 from recsys_tf.page import Report, plain, write_report
-from recsys_tf.training.runs import Run, load_classifier, run_directory
+from recsys_tf.training.runs import Run, load_classifier, load_two_tower, run_directory
 
 
 @dataclass(frozen=True)
@@ -124,8 +124,10 @@ def _measure_recommenders(
     scorers: dict[str, Callable[[slice], Scores]] = {}
     vectors: npt.NDArray[np.float32] | None = None
     if "two_tower" in run.models:
-        scorers[TWO_TOWER] = two_tower_scorer(run, queries)
-        vectors = candidate_vectors(run)
+        retrieval = load_two_tower(run)
+        candidates = retrieval.model.candidates()
+        scorers[TWO_TOWER] = two_tower_scorer(retrieval, candidates, queries)
+        vectors = candidates.numpy()
     if classifier is not None:
         scorers[COSINE] = _cosine_scorer(run, classifier, queries)
     scorers |= baseline_scores(train, queries.histories())

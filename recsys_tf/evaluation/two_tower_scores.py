@@ -9,18 +9,17 @@ import tensorflow as tf
 
 from recsys_tf.evaluation.queries import Queries
 from recsys_tf.models.query_tower import ANY_BEHAVIOR
-from recsys_tf.training.runs import Run, load_two_tower
+from recsys_tf.models.retrieval import Retrieval
 
 Scores = npt.NDArray[np.float32]
 
 
-def two_tower_scorer(run: Run, queries: Queries) -> Callable[[slice], Scores]:
+def two_tower_scorer(retrieval: Retrieval, candidates: Any, queries: Queries) -> Callable[[slice], Scores]:
     """Return the function that scores the whole catalogue for a slice of the queries: float32 [rows, items].
 
-    The question is what comes next, whatever the user does with it.
+    candidates: float32 [items, width], the vectors of the whole catalogue. The question is what comes next, whatever
+    the user does with it.
     """
-    retrieval = load_two_tower(run)
-    candidates = retrieval.model.candidates()
     spec = {name: tf.TensorSpec([None, None], tf.int64) for name in ("row", "behavior", "device", "timestamp")}
     spec["words"] = tf.TensorSpec([None, None, None], tf.int64)
 
@@ -34,8 +33,3 @@ def two_tower_scorer(run: Run, queries: Queries) -> Callable[[slice], Scores]:
         return np.asarray(score(ids).numpy(), np.float32)
 
     return scores
-
-
-def candidate_vectors(run: Run) -> Scores:
-    """Return the candidate vectors of the whole catalogue: float32 [items, width]."""
-    return np.asarray(load_two_tower(run).model.candidates().numpy(), np.float32)

@@ -9,6 +9,14 @@ from recsys_tf.sequences.features import EventIds, start_ids
 
 Tensors = dict[str, Any]
 
+# Inputs of the signatures, by name; every one has the batch as its first dimension.
+HISTORY = [tf.TensorSpec([None, None], tf.string, name) for name in ("item_id", "behavior")]
+CONTEXT = [
+    *(tf.TensorSpec([None, None], tf.string, name) for name in ("query", "device")),
+    tf.TensorSpec([None, None], tf.int64, "timestamp"),
+]
+K = tf.TensorSpec([None], tf.int32, "k")
+
 
 class HistoryIds(tf.Module):  # type: ignore[misc]
     """Vocabulary look-ups, the newest events, the start token and padding."""

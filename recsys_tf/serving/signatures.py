@@ -14,16 +14,9 @@ from recsys_tf.models.cosine_recommender import cosine_scores
 from recsys_tf.models.index import top_items
 from recsys_tf.sequences.feature_space import FeatureSpace
 from recsys_tf.sequences.features import EventFeatures
-from recsys_tf.serving.history import HistoryIds, largest, shown
+from recsys_tf.serving.history import CONTEXT, HISTORY, HistoryIds, K, largest, shown
 
 Tensors = dict[str, Any]
-
-_HISTORY = [tf.TensorSpec([None, None], tf.string, name) for name in ("item_id", "behavior")]
-_CONTEXT = [
-    *(tf.TensorSpec([None, None], tf.string, name) for name in ("query", "device")),
-    tf.TensorSpec([None, None], tf.int64, "timestamp"),
-]
-_K = tf.TensorSpec([None], tf.int32, "k")
 
 
 class ClassifierSignatures(tf.Module):  # type: ignore[misc]
@@ -56,18 +49,18 @@ class ClassifierSignatures(tf.Module):  # type: ignore[misc]
             "recommend": self.recommend.get_concrete_function(),
         }
 
-    @tf.function(input_signature=[*_HISTORY, _K], autograph=False)
+    @tf.function(input_signature=[*HISTORY, K], autograph=False)
     def next_class(self, item_id: Any, behavior: Any, k: Any) -> Tensors:
         """History [batch, length] and k [batch] → the k likeliest classes: label and probability [batch, max(k)]."""
         empty = tf.zeros_like(item_id)
         return self._likeliest(item_id, behavior, empty, empty, tf.zeros(tf.shape(item_id), tf.int64), k)
 
-    @tf.function(input_signature=[*_HISTORY, *_CONTEXT, _K], autograph=False)
+    @tf.function(input_signature=[*HISTORY, *CONTEXT, K], autograph=False)
     def next_class_full(self, item_id: Any, behavior: Any, query: Any, device: Any, timestamp: Any, k: Any) -> Tensors:
         """The same from all that is known of each event; "" and 0 stand for what is not."""
         return self._likeliest(item_id, behavior, query, device, timestamp, k)
 
-    @tf.function(input_signature=[*_HISTORY, _K], autograph=False)
+    @tf.function(input_signature=[*HISTORY, K], autograph=False)
     def recommend(self, item_id: Any, behavior: Any, k: Any) -> Tensors:
         """History [batch, length] and k [batch] → the k most similar items: item_id, title, score [batch, max(k)]."""
         empty = tf.zeros_like(item_id)

@@ -72,7 +72,8 @@ def test_a_process_without_our_package_gives_the_training_codes_answers(
             },
         },
     )
-    expected = two_tower_scorer(run, queries)(slice(0, len(queries)))
+    retrieval = load_two_tower(run)
+    expected = two_tower_scorer(retrieval, retrieval.model.candidates(), queries)(slice(0, len(queries)))
     best = np.argsort(-expected, axis=1, kind="stable")[:, :K]
     got = answers["recommend"]
     names = run.data.space.catalogue.item_ids
