@@ -68,12 +68,15 @@ class CleaningConfig:
 class SplitConfig:
     """How the log is divided into training, validation and test; always before anything is fitted."""
 
-    # "temporal" cuts at two times; "leave_one_out" tests on each user's last event, validates on the last but one.
-    method: Literal["temporal", "leave_one_out"] = "temporal"
+    # "temporal" cuts at two times; "leave_one_out" tests on each user's last event, validates on the last but one;
+    # "leave_new_item_out" does so with the last two events whose item the user had not met before.
+    method: Literal["temporal", "leave_one_out", "leave_new_item_out"] = "temporal"
     # Share of the events, in order of time, that forms the validation window (temporal only).
     validation_share: float = 0.10
     # Share of the events, in order of time, that forms the test window (temporal only).
     test_share: float = 0.15
+    # When the test window begins (ISO 8601, UTC), in place of its share (temporal only).
+    test_from: str = ""
 
 
 @dataclass(frozen=True)
@@ -231,6 +234,8 @@ class EvaluateConfig:
     ks: tuple[int, ...] = (1, 5, 10, 20)
     # Remove items that the user already had before ranking (right where users never repeat an item).
     remove_seen: bool = False
+    # Events that a user must have had before an event for the latter to be a question; 1 leaves out new users.
+    min_history: int = 0
     # Resamples of users behind each 95 % interval.
     bootstrap_samples: int = 1000
     # Test events that are scored at most, drawn with the seed; 0 scores all.

@@ -64,8 +64,7 @@ def _fit(name: str, config: TrainConfig, prepared: Path, directory: Path) -> Fit
         model, history = fit_classifier(data, config.classifier, config.fit, directory / name)
         return Fitted(history, model.count_params())
     print(f"training the two-tower model ({config.two_tower.encoder}, {config.two_tower.loss} loss)")
-    remove_seen = config.evaluate.remove_seen
-    retrieval, history = fit_two_tower(data, config.two_tower, config.two_tower_fit, remove_seen, directory / name)
+    retrieval, history = fit_two_tower(data, config.two_tower, config.two_tower_fit, config.evaluate, directory / name)
     return Fitted(history, sum(int(weight.shape.num_elements()) for weight in retrieval.model.trainable_variables))
 
 

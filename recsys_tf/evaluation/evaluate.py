@@ -18,6 +18,7 @@ from recsys_tf.evaluation.classifier_report import classifier_section
 from recsys_tf.evaluation.predictions import Predictions, item_representations, make_predictor
 from recsys_tf.evaluation.queries import Queries, TrainingEvents, read_queries, read_training_events
 from recsys_tf.evaluation.recommender_evaluation import (
+    BLINDED,
     COSINE,
     TWO_TOWER,
     RecommenderEvaluation,
@@ -30,6 +31,7 @@ from recsys_tf.evaluation.recommender_report import recommender_sections
 from recsys_tf.evaluation.two_tower_scores import two_tower_scorer
 from recsys_tf.models.cosine_recommender import cosine_scores
 from recsys_tf.page import Report, plain, write_report
+from recsys_tf.sequences.vocabularies import FIRST
 from recsys_tf.training.runs import Run, load_classifier, load_two_tower, run_directory
 
 
@@ -103,7 +105,7 @@ def evaluate_run(run: Run, config: EvaluateConfig, directory: Path) -> Evaluatio
 def _measure_classifier(run: Run, training: TrainingEvents, config: EvaluateConfig) -> _MeasuredClassifier:
     settings, space = run.config.classifier, run.data.space
     model = load_classifier(run)
-    queries = read_queries(run.data, settings.target, settings.purchase_horizon, config.max_queries, config.seed)
+    queries = read_queries(run.data, settings.target, settings.purchase_horizon, config)
     if len(queries) == 0:
         raise InputError(f"no test event has a class for target {settings.target}: there is nothing to evaluate")
     ceiling = read_ceiling(run.config.data / "truth", queries) if settings.target == "next_category" else None
@@ -116,10 +118,9 @@ def _measure_classifier(run: Run, training: TrainingEvents, config: EvaluateConf
 def _measure_recommenders(
     run: Run, classifier: _MeasuredClassifier | None, training: TrainingEvents, config: EvaluateConfig
 ) -> RecommenderEvaluation | None:
-    queries = read_queries(run.data, "next_item", 1, config.max_queries, config.seed, earlier=config.remove_seen)
+    queries = read_queries(run.data, "next_item", 1, config, earlier=config.remove_seen)
     catalogue = run.data.space.catalogue
-    train = training.interactions(len(catalogue))
-    if len(queries) == 0 or len(train.item) == 0:
+    if len(queries) == 0 or not (training.row >= FIRST).any():
         return None
     scorers: dict[str, Callable[[slice], Scores]] = {}
     vectors: npt.NDArray[np.float32] | None = None
@@ -127,10 +128,12 @@ def _measure_recommenders(
         retrieval = load_two_tower(run)
         candidates = retrieval.model.candidates()
         scorers[TWO_TOWER] = two_tower_scorer(retrieval, candidates, queries)
+        if queries.ids["words"].any():
+            scorers[BLINDED] = two_tower_scorer(retrieval, candidates, queries.blinded())
         vectors = candidates.numpy()
     if classifier is not None:
         scorers[COSINE] = _cosine_scorer(run, classifier, queries)
-    scorers |= baseline_scores(train, queries.histories())
+    scorers |= baseline_scores(training, queries, len(catalogue))
     truth = run.config.data / "truth" if config.online else None
     return evaluate_recommenders(scorers, queries, training, catalogue, config, truth, vectors)
 

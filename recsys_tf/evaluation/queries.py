@@ -1,5 +1,6 @@
 """The questions of an evaluation: every event of the test side, with the history that a server would have been sent."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from recsys_tf.config import Target
+from recsys_tf.config import EvaluateConfig, Target
 from recsys_tf.evaluation.interactions import Histories, Interactions, sessions_by_gap
 from recsys_tf.events.schema import BEHAVIORS
 from recsys_tf.sequences.dataset import PreparedData, read_questions, read_users
 from recsys_tf.sequences.labels import NO_CLASS
-from recsys_tf.sequences.vocabularies import FIRST
+from recsys_tf.sequences.vocabularies import FIRST, PADDING
 
 Ints = npt.NDArray[np.int64]
 
@@ -57,6 +58,10 @@ class Queries:
         """A number for each query's user, for resampling: int64 [queries]."""
         return np.unique(self.user, return_inverse=True)[1].astype(np.int64)
 
+    def blinded(self) -> "Queries":
+        """Return the same questions with every search emptied of its words."""
+        return dataclasses.replace(self, ids=self.ids | {"words": np.zeros_like(self.ids["words"])})
+
     def histories(self) -> Histories:
         """Return the catalogue indices of each history's items, searches left out."""
         rows = self.ids["row"]
@@ -68,20 +73,21 @@ class Queries:
 
 
 def read_queries(
-    data: PreparedData, target: Target, horizon: int, max_queries: int, seed: int, earlier: bool = False
+    data: PreparedData, target: Target, horizon: int, config: EvaluateConfig, earlier: bool = False
 ) -> Queries:
-    """Read the test side's questions, at most `max_queries` of them (0: all), drawn at random with the seed.
+    """Read the test side's questions, as many as the configuration asks for, drawn at random with its seed.
 
     earlier: also read what is too old for the histories, so that all that a user had can be taken out of the answers.
     """
-    parts = [_answered(part) for part in read_questions(data, "test", target, horizon).as_numpy_iterator()]
+    questions = read_questions(data, "test", target, horizon, config.min_history)
+    parts = [_answered(part) for part in questions.as_numpy_iterator()]
     most = max(part["words"].shape[-1] for part in parts)
     windows = {name: np.concatenate([part[name] for part in parts]) for name in parts[0] if name != "words"}
     wide = [np.pad(part["words"], [(0, 0), (0, 0), (0, most - part["words"].shape[-1])]) for part in parts]
     windows["words"] = np.concatenate(wide)
     possible = len(windows["held"])
-    if 0 < max_queries < possible:
-        chosen = np.sort(np.random.default_rng(seed).choice(possible, max_queries, replace=False))
+    if 0 < config.max_queries < possible:
+        chosen = np.sort(np.random.default_rng(config.seed).choice(possible, config.max_queries, replace=False))
         windows = {name: values[chosen] for name, values in windows.items()}
     label = np.take_along_axis(windows["label"], windows["held"][:, None] - 1, axis=1)[:, 0]
     return Queries(
@@ -115,17 +121,27 @@ def read_earlier(data: PreparedData, user: npt.NDArray[np.object_], before: Ints
 
 
 @dataclass(frozen=True)
-class TrainingEvents:
-    """All training events, flat, user after user: int64 [events] each; times are 0 in a log without them.
+class SearchClicks:
+    """Searches and what came right after them, every different pair once.
 
-    searches: int64 [lists, words], the word ids of the training searches, every different list once.
+    words: int64 [pairs, words], word ids; row: int64 [pairs], the item's catalogue row, or PADDING where the same user
+    did nothing with an item next; count: int64 [pairs], how often.
     """
+
+    words: Ints
+    row: Ints
+    count: Ints
+
+
+@dataclass(frozen=True)
+class TrainingEvents:
+    """All training events, flat, user after user: int64 [events] each; times are 0 in a log without them."""
 
     user: Ints
     row: Ints
     behavior: Ints
     timestamp: Ints
-    searches: Ints
+    searches: SearchClicks
 
     def interactions(self, number_of_items: int) -> Interactions:
         """Return the item events as a log of catalogue indices."""
@@ -140,7 +156,7 @@ def read_training_events(data: PreparedData) -> TrainingEvents:
     """Read the training side of every user."""
     users: list[Ints] = []
     columns: dict[str, list[Ints]] = {"row": [], "behavior": [], "timestamp": []}
-    searches: list[Ints] = []
+    searches = [np.empty((0, data.space.words + 1), np.int64)]
     seen = 0
     for batch in read_users(data).as_numpy_iterator():
         length = batch["length"]
@@ -150,9 +166,14 @@ def read_training_events(data: PreparedData) -> TrainingEvents:
         seen += len(length)
         for name, values in columns.items():
             values.append(batch[name][known])
-        searches.append(np.unique(batch["words"][known & (batch["behavior"] == SEARCH)], axis=0))
+        is_search = batch["behavior"][known] == SEARCH
+        following = np.append(batch["row"][known][1:], PADDING)
+        following[np.append(users[-1][1:] != users[-1][:-1], True)] = PADDING
+        found = np.where(following >= FIRST, following, PADDING)[is_search]
+        searches.append(np.column_stack([batch["words"][known][is_search], found]))
     flat = {name: np.concatenate(values) for name, values in columns.items()}
-    return TrainingEvents(np.concatenate(users), **flat, searches=np.unique(np.concatenate(searches), axis=0))
+    pairs, count = np.unique(np.concatenate(searches), axis=0, return_counts=True)
+    return TrainingEvents(np.concatenate(users), **flat, searches=SearchClicks(pairs[:, :-1], pairs[:, -1], count))
 
 
 def _answered(windows: dict[str, Any]) -> dict[str, Any]:

@@ -127,7 +127,14 @@ def raised(row: Ints, item: Ints, value: Floats, histories: Histories, popularit
     row, item, value [m]: the items that a rule speaks for, each pair of query and item once; of equal values the more
     popular item stands higher. Result [queries, items] float32.
     """
-    scores = np.tile(popularity, (len(histories.lengths), 1))
+    return placed_above(row, item, value, len(histories.lengths), popularity)
+
+
+def placed_above(
+    row: Ints, item: Ints, value: npt.NDArray[np.number], number_of_queries: int, popularity: Scores
+) -> Scores:
+    """Do what `raised` does, for a number of queries."""
+    scores = np.tile(popularity, (number_of_queries, 1))
     order = np.lexsort((popularity[item], value, row))
     row, item = row[order], item[order]
     place = np.arange(1, row.size + 1) - np.searchsorted(row, row)

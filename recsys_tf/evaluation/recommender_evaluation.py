@@ -20,6 +20,7 @@ from recsys_tf.evaluation.list_metrics import (
     novelty,
 )
 from recsys_tf.evaluation.queries import Ints, Queries, TrainingEvents
+from recsys_tf.evaluation.query_lookup import QueryLookup
 from recsys_tf.evaluation.ranking_metrics import Ranking, evaluate_recommender, ndcg, ranking_values
 from recsys_tf.evaluation.recommender_baselines import FrequentItems, MostPopular, RecentItems, RecentlyPopular
 from recsys_tf.evaluation.recommender_neighbours import MarkovItems, SessionNeighbours
@@ -32,6 +33,7 @@ from recsys_tf.sequences.vocabularies import FIRST
 Scores = npt.NDArray[np.float32]
 
 TWO_TOWER = "two-tower"
+BLINDED = "two-tower, blind to the words"
 COSINE = "cosine of the classifier"
 # Items of a list that is judged as a list, and the cut-off of the comparisons between recommenders.
 SHOWN = 10
@@ -66,8 +68,11 @@ class RecommenderEvaluation:
     users: int
 
 
-def baseline_scores(train: Interactions, histories: Histories) -> dict[str, Callable[[slice], Scores]]:
+def baseline_scores(
+    training: TrainingEvents, queries: Queries, number_of_items: int
+) -> dict[str, Callable[[slice], Scores]]:
     """Fit every simple recommender and return, by name, the function that scores a slice of the queries."""
+    train, histories = training.interactions(number_of_items), queries.histories()
     fitted: dict[str, Any] = {
         "most popular": MostPopular.fit(train),
         "the user's recent items": RecentItems.fit(train),
@@ -77,7 +82,11 @@ def baseline_scores(train: Interactions, histories: Histories) -> dict[str, Call
     }
     if train.timestamp is not None:
         fitted["most popular of 7 days"] = RecentlyPopular.fit(train)
-    return {name: _scorer(recommender, histories) for name, recommender in fitted.items()}
+    scorers = {name: _scorer(recommender, histories) for name, recommender in fitted.items()}
+    if len(training.searches.row):
+        lookup = QueryLookup.fit(train, training.searches)
+        scorers["query look-up"] = lambda rows: lookup.scores(queries, rows)
+    return scorers
 
 
 def evaluate_recommenders(
@@ -108,7 +117,7 @@ def evaluate_recommenders(
     }
     judge = Judge.load(truth) if truth is not None else None
     ranks = {name: ranking.ranks for name, ranking in rankings.items()}
-    slices = query_slices(queries, train, training.searches)
+    slices = query_slices(queries, train, training.searches.words)
     by_slice = sliced_ndcg(ranks, slices, queries.clusters, config)
     rows = {
         name: RecommenderFigures(

@@ -117,22 +117,26 @@ def read_windows(data: PreparedData, windowing: Windowing, seed: int | None = No
     return read_users(data, seed).map(_cutter(data, windowing), tf.data.AUTOTUNE, deterministic=True)
 
 
-def read_questions(data: PreparedData, side: Side, target: Target, horizon: int) -> tf.data.Dataset:
+def read_questions(
+    data: PreparedData, side: Side, target: Target, horizon: int, min_history: int = 0
+) -> tf.data.Dataset:
     """Stream the questions of a side as batches of windows: each of its events, with the history before it.
 
     Where a log has times, only events later than their history count: inside a receipt, whose lines share one time,
-    order means nothing, and what one line says about the next is no prediction.
+    order means nothing, and what one line says about the next is no prediction. min_history: events that a history
+    must hold, those that do not fit into the window among them.
     """
-    return read_windows(data, Windowing(side, "last", target, horizon)).map(_later_than_history, tf.data.AUTOTUNE)
 
+    @tf.autograph.experimental.do_not_convert
+    def asked(windows: Tensors) -> Tensors:
+        last = windows["held"] - 1
+        newest = tf.gather(windows["timestamp"], last, batch_dims=1)
+        timed = windows["target_timestamp"] > 0
+        keep = ~timed | (windows["target_timestamp"] > newest)
+        keep &= windows["before"] + last >= min_history
+        return {name: tf.boolean_mask(values, keep) for name, values in windows.items()}
 
-@tf.autograph.experimental.do_not_convert
-def _later_than_history(windows: Tensors) -> Tensors:
-    last = windows["held"] - 1
-    newest = tf.gather(windows["timestamp"], last, batch_dims=1)
-    timed = windows["target_timestamp"] > 0
-    keep = ~timed | (windows["target_timestamp"] > newest)
-    return {name: tf.boolean_mask(values, keep) for name, values in windows.items()}
+    return read_windows(data, Windowing(side, "last", target, horizon)).map(asked, tf.data.AUTOTUNE)
 
 
 def _cutter(data: PreparedData, windowing: Windowing) -> Any:

@@ -23,7 +23,7 @@ from recsys_tf.sequences.filters import bot_like_users, k_core
 from recsys_tf.sequences.missing_values import fill_missing_values
 from recsys_tf.sequences.scalers import fit_bucket_edges, fit_log_scaler
 from recsys_tf.sequences.shards import UserSequences, write_shards
-from recsys_tf.sequences.splits import TEST, TRAINING, VALIDATION, Split, split_events
+from recsys_tf.sequences.splits import LEFT_OUT, TEST, TRAINING, VALIDATION, Split, split_events
 from recsys_tf.sequences.vocabularies import PADDING, Vocabulary, fit_vocabulary
 
 _USERS_PER_SHARD = 10_000
@@ -48,9 +48,10 @@ def prepare(events: pd.DataFrame, items: pd.DataFrame, settings: PrepareSettings
     _check_size(events)
     _check_text(settings.features)
     split = split_events(events, settings.split)
-    events = events.assign(side=split.side)
+    events = events.assign(side=split.side)[split.side != LEFT_OUT]
     before = len(events)
     events, left_out = _apply_filters(events, settings.filters)
+    left_out["events_after_the_test_event"] = int((split.side == LEFT_OUT).sum())
     training = events[events["side"] == TRAINING]
     training_items = pd.Index(training.loc[training["item_id"] != "", "item_id"].unique())
     filled = fill_missing_values(items, training_items, settings.features)

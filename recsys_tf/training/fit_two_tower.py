@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from recsys_tf.config import FitConfig, TwoTowerConfig
+from recsys_tf.config import EvaluateConfig, FitConfig, TwoTowerConfig
 from recsys_tf.errors import InputError
 from recsys_tf.models.mixture import VOICES, Mixture
 from recsys_tf.models.retrieval import Retrieval
@@ -44,9 +44,11 @@ def new_two_tower(
 
 
 def fit_two_tower(
-    data: PreparedData, config: TwoTowerConfig, fit: FitConfig, remove_seen: bool, directory: Path
+    data: PreparedData, config: TwoTowerConfig, fit: FitConfig, asked: EvaluateConfig, directory: Path
 ) -> tuple[Retrieval, History]:
     """Train a two-tower model and keep the weights of its best epoch, by validation NDCG@10 over the whole catalogue.
+
+    asked: which events are questions, and whether what the user had may be an answer.
 
     Writes directory/weights.h5 whenever an epoch is the best so far, mixture.npz when a mixture ranks the validation
     side better than the towers alone, and TensorBoard logs. Returns what answers with those weights, and the history
@@ -59,7 +61,7 @@ def fit_two_tower(
     steps, counts = count_labels(batches, len(data.space.items.tokens))
     if not counts.any():
         raise InputError("no training event is followed by an item: there is nothing to learn from")
-    validation = read_validation(data, fit.validation_queries, remove_seen)
+    validation = read_validation(data, fit.validation_queries, asked.remove_seen, asked.min_history)
     monitor, mode = ("val_NDCG@10", "max") if len(validation) else ("mean_loss", "min")
     policy = tf.keras.mixed_precision.global_policy()
     tf.keras.mixed_precision.set_global_policy("mixed_bfloat16" if fit.mixed_precision else "float32")

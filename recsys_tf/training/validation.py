@@ -32,13 +32,15 @@ class Validation:
         return sum(len(batch["target_row"]) for batch in self.batches)
 
 
-def read_validation(data: PreparedData, most: int, remove_seen: bool) -> Validation:
+def read_validation(data: PreparedData, most: int, remove_seen: bool, min_history: int = 0) -> Validation:
     """Read the validation side's questions, every n-th of them where there are more than `most` (0: all).
 
     remove_seen: leave out what is in the history that fits; the evaluation also leaves out what came before it.
+    min_history: events that a history must hold for its question to be asked.
     """
     names = (*_IDS, "held", "target_row")
-    questions = read_questions(data, "validation", "next_item", 1).map(lambda one: {name: one[name] for name in names})
+    questions = read_questions(data, "validation", "next_item", 1, min_history)
+    questions = questions.map(lambda one: {name: one[name] for name in names})
     total = sum(len(batch["held"]) for batch in questions.as_numpy_iterator())
     if not total:
         return Validation([], remove_seen)

@@ -31,7 +31,7 @@ CONFIG = EvaluateConfig(bootstrap_samples=50)
 def test_every_item_event_of_the_test_side_is_asked_with_its_own_past(
     prepared: PreparedData, clean_log: CleanLog
 ) -> None:
-    queries = read_queries(prepared, "next_category", 5, 0, 0)
+    queries = read_queries(prepared, "next_category", 5, EvaluateConfig(max_queries=0))
     events = clean_log.events
     test_from = prepared.facts["split"]["test_from"]
     users = set(queries.user)
@@ -49,9 +49,27 @@ def test_every_item_event_of_the_test_side_is_asked_with_its_own_past(
         assert queries.last_timestamp[at] == (past["timestamp"].max() if len(past) else 0)
 
 
+def test_questions_can_ask_for_a_past(prepared: PreparedData) -> None:
+    everything = read_queries(prepared, "next_item", 1, EvaluateConfig(max_queries=0))
+    some = read_queries(prepared, "next_item", 1, EvaluateConfig(max_queries=0, min_history=3))
+    long_enough = everything.held - 1 >= 3
+    assert 0 < long_enough.sum() < len(everything)
+    assert some.target_timestamp.tolist() == everything.target_timestamp[long_enough].tolist()
+
+
+def test_blinded_questions_differ_in_the_words_alone(prepared: PreparedData) -> None:
+    queries = read_queries(prepared, "next_item", 1, EvaluateConfig(max_queries=0))
+    blinded = queries.blinded()
+    assert queries.ids["words"].any()
+    assert not blinded.ids["words"].any()
+    assert all((blinded.ids[name] == values).all() for name, values in queries.ids.items() if name != "words")
+
+
 def test_a_sample_is_a_part_and_the_seed_decides_which(prepared: PreparedData) -> None:
-    everything = read_queries(prepared, "next_item", 1, 0, 0)
-    some, again, other = (read_queries(prepared, "next_item", 1, 30, seed) for seed in (1, 1, 2))
+    everything = read_queries(prepared, "next_item", 1, EvaluateConfig(max_queries=0))
+    some, again, other = (
+        read_queries(prepared, "next_item", 1, EvaluateConfig(max_queries=30, seed=seed)) for seed in (1, 1, 2)
+    )
     assert len(some) == 30
     assert some.possible == len(everything)
     assert (some.target_timestamp == again.target_timestamp).all()
@@ -68,13 +86,13 @@ def test_lines_of_one_receipt_are_no_questions_to_each_other(
     events = clean_log.events.assign(timestamp=clean_log.events["timestamp"] // 3_600_000 * 3_600_000)
     settings = PrepareSettings(SplitConfig(), FilterConfig(drop_bots=False), FeatureConfig(max_length=12, words=4))
     prepare(events, clean_log.items, settings, tmp_path / "hours")
-    queries = read_queries(open_prepared(tmp_path / "hours"), "next_category", 5, 0, 0)
-    assert 0 < len(queries) < len(read_queries(prepared, "next_category", 5, 0, 0))
+    queries = read_queries(open_prepared(tmp_path / "hours"), "next_category", 5, EvaluateConfig(max_queries=0))
+    assert 0 < len(queries) < len(read_queries(prepared, "next_category", 5, EvaluateConfig(max_queries=0)))
     assert (queries.target_timestamp > queries.last_timestamp).all()
 
 
 def test_figures_of_a_perfect_and_of_a_useless_classifier(prepared: PreparedData, raw_folder: Path) -> None:
-    queries = read_queries(prepared, "next_category", 5, 0, 0)
+    queries = read_queries(prepared, "next_category", 5, EvaluateConfig(max_queries=0))
     training = read_training_events(prepared)
     classes = len(class_names(prepared.space, "next_category"))
     ceiling = read_ceiling(raw_folder / "truth", queries)
@@ -100,7 +118,7 @@ def test_figures_of_a_perfect_and_of_a_useless_classifier(prepared: PreparedData
 
 
 def test_the_ceiling_belongs_to_its_own_log_only(prepared: PreparedData, raw_folder: Path, tmp_path: Path) -> None:
-    queries = read_queries(prepared, "next_category", 5, 0, 0)
+    queries = read_queries(prepared, "next_category", 5, EvaluateConfig(max_queries=0))
     assert read_ceiling(tmp_path, queries) is None
     truth = pd.read_csv(raw_folder / "truth" / "events.csv.gz")
     truth["timestamp"] += 1
@@ -109,7 +127,7 @@ def test_the_ceiling_belongs_to_its_own_log_only(prepared: PreparedData, raw_fol
 
 
 def test_the_rules_of_the_next_category_by_hand(prepared: PreparedData, clean_log: CleanLog) -> None:
-    queries = read_queries(prepared, "next_category", 5, 0, 0)
+    queries = read_queries(prepared, "next_category", 5, EvaluateConfig(max_queries=0))
     training = read_training_events(prepared)
     classes = len(class_names(prepared.space, "next_category"))
     zeros = np.zeros((len(queries), classes), np.float32)
@@ -128,10 +146,10 @@ def test_the_rules_of_the_next_category_by_hand(prepared: PreparedData, clean_lo
 def test_seen_items_are_removed_on_request_and_the_judge_is_asked_on_request(
     prepared: PreparedData, raw_folder: Path
 ) -> None:
-    queries = read_queries(prepared, "next_item", 1, 60, 0)
+    queries = read_queries(prepared, "next_item", 1, EvaluateConfig(max_queries=60))
     catalogue = prepared.space.catalogue
     training = read_training_events(prepared)
-    scorers = baseline_scores(training.interactions(len(catalogue)), queries.histories())
+    scorers = baseline_scores(training, queries, len(catalogue))
     assert "most popular of 7 days" in scorers
     plain = evaluate_recommenders(scorers, queries, training, catalogue, CONFIG, raw_folder / "truth").rows
     without_seen = dataclasses.replace(CONFIG, remove_seen=True)
@@ -149,7 +167,7 @@ def test_seen_items_are_removed_on_request_and_the_judge_is_asked_on_request(
 
 
 def test_nothing_to_ask_is_said(prepared: PreparedData) -> None:
-    queries = read_queries(prepared, "next_category", 5, 5, 0)
+    queries = read_queries(prepared, "next_category", 5, EvaluateConfig(max_queries=5))
     none = dataclasses.replace(queries, held=queries.held[:0])
     with pytest.raises(InputError, match="nothing to evaluate"):
         evaluate_classifier(
@@ -180,11 +198,11 @@ def test_ndcg_by_slice_is_that_of_the_slice_alone() -> None:
 
 
 def test_the_figures_of_all_rows_fit_together(prepared: PreparedData) -> None:
-    queries = read_queries(prepared, "next_item", 1, 150, 0)
+    queries = read_queries(prepared, "next_item", 1, EvaluateConfig(max_queries=150))
     catalogue = prepared.space.catalogue
     training = read_training_events(prepared)
     train = training.interactions(len(catalogue))
-    scorers = baseline_scores(train, queries.histories())
+    scorers = baseline_scores(training, queries, len(catalogue))
     vectors = np.random.default_rng(0).normal(size=(len(catalogue), 4)).astype(np.float32)
     found = evaluate_recommenders(scorers, queries, training, catalogue, CONFIG, vectors=vectors)
     assert (found.queries, found.possible) == (150, queries.possible)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from recsys_tf.config import EvaluateConfig
 from recsys_tf.evaluation.interactions import Interactions
 from recsys_tf.evaluation.queries import SEARCH, Queries, read_queries, read_training_events
 from recsys_tf.evaluation.slices import query_slices
@@ -115,10 +116,10 @@ def test_a_log_without_training_events_has_new_targets_only() -> None:
 
 
 def test_slices_of_a_real_log_agree_with_its_tables(prepared: PreparedData, clean_log: CleanLog) -> None:
-    queries = read_queries(prepared, "next_item", 1, 0, 0)
+    queries = read_queries(prepared, "next_item", 1, EvaluateConfig(max_queries=0))
     training = read_training_events(prepared)
     catalogue = prepared.space.catalogue
-    found = query_slices(queries, training.interactions(len(catalogue)), training.searches)
+    found = query_slices(queries, training.interactions(len(catalogue)), training.searches.words)
     for group, slices in found.items():
         covered = np.sum(list(slices.values()), axis=0)
         expected = found["question"]["search"].astype(int) if group == "words of the search" else np.ones(len(queries))
@@ -135,8 +136,13 @@ def test_slices_of_a_real_log_agree_with_its_tables(prepared: PreparedData, clea
         assert found["question"]["search"][at] == (len(past) > 0 and past["behavior"].iloc[-1] == "search")
 
 
-def test_training_searches_are_the_word_lists_of_the_training_side(prepared: PreparedData) -> None:
+def test_training_searches_are_those_of_the_training_side(prepared: PreparedData) -> None:
     training = read_training_events(prepared)
-    assert training.searches.shape[1] == prepared.space.words
-    assert len(np.unique(training.searches, axis=0)) == len(training.searches)
-    assert 0 < len(training.searches) <= np.count_nonzero(training.behavior == SEARCH)
+    searches = training.searches
+    assert searches.words.shape[1] == prepared.space.words
+    assert searches.count.sum() == np.count_nonzero(training.behavior == SEARCH)
+    following = (training.user[1:] == training.user[:-1]) & (training.row[1:] >= FIRST)
+    followed = np.count_nonzero((training.behavior[:-1] == SEARCH) & following)
+    assert searches.count[searches.row >= FIRST].sum() == followed > 0
+    pairs = np.column_stack([searches.words, searches.row])
+    assert len(np.unique(pairs, axis=0)) == len(pairs)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from recsys_tf.config import ExportConfig, TrainConfig
+from recsys_tf.config import EvaluateConfig, ExportConfig, TrainConfig
 from recsys_tf.errors import InputError
 from recsys_tf.evaluation.predictions import make_predictor
 from recsys_tf.evaluation.queries import Queries, read_queries
@@ -107,7 +107,7 @@ def raw_histories(run: Run, queries: Queries, searches: list[str]) -> dict[str, 
 def test_a_process_without_our_package_gives_the_training_codes_answers(
     run: Run, exported: Path, clean_log: CleanLog
 ) -> None:
-    queries = read_queries(run.data, "next_category", 5, 40, 0)
+    queries = read_queries(run.data, "next_category", 5, EvaluateConfig(max_queries=40))
     history = raw_histories(run, queries, clean_log.events["query"].unique().tolist())
     k = 5
     asked = {
@@ -174,7 +174,7 @@ def test_every_op_is_tensorflows_own_and_no_user_is_inside(run: Run, exported: P
     ]
     assert not foreign
     files = b"".join(path.read_bytes() for path in exported.rglob("*") if path.is_file())
-    users = set(read_queries(run.data, "next_category", 5, 0, 0).user)
+    users = set(read_queries(run.data, "next_category", 5, EvaluateConfig(max_queries=0)).user)
     assert users
     assert not any(user.encode() in files for user in users)
 

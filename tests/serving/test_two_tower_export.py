@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from test_export import ask, raw_histories
 
-from recsys_tf.config import ExportConfig, FeatureConfig, TrainConfig, preset
+from recsys_tf.config import EvaluateConfig, ExportConfig, FeatureConfig, TrainConfig, preset
 from recsys_tf.evaluation.queries import read_queries
 from recsys_tf.evaluation.two_tower_scores import two_tower_scorer
 from recsys_tf.events.cleaning import CleanLog
@@ -56,7 +56,7 @@ def asked(items: list[list[str]], **more: Any) -> dict[str, Any]:
 def test_a_process_without_our_package_gives_the_training_codes_answers(
     run: Run, exported: Path, clean_log: CleanLog
 ) -> None:
-    queries = read_queries(run.data, "next_item", 1, 60, 0)
+    queries = read_queries(run.data, "next_item", 1, EvaluateConfig(max_queries=60))
     searches = clean_log.events["query"].unique().tolist()
     history = raw_histories(run, queries, searches)
     assert any(query for row in history["query"] for query in row)
@@ -152,7 +152,7 @@ def test_every_op_is_tensorflows_own_and_no_user_is_inside(run: Run, exported: P
     assert nodes
     assert not [node.op for node in nodes if not hasattr(tf.raw_ops, node.op) and node.op not in functions]
     files = b"".join(path.read_bytes() for path in exported.rglob("*") if path.is_file())
-    users = set(read_queries(run.data, "next_item", 1, 0, 0).user)
+    users = set(read_queries(run.data, "next_item", 1, EvaluateConfig(max_queries=0)).user)
     assert users
     assert not any(user.encode() in files for user in users)
 

@@ -10,7 +10,16 @@ import pytest
 import scipy.sparse as sp
 import tensorflow as tf
 
-from recsys_tf.config import FeatureConfig, FilterConfig, FitConfig, Loss, SplitConfig, TwoTowerConfig, preset
+from recsys_tf.config import (
+    EvaluateConfig,
+    FeatureConfig,
+    FilterConfig,
+    FitConfig,
+    Loss,
+    SplitConfig,
+    TwoTowerConfig,
+    preset,
+)
 from recsys_tf.errors import InputError
 from recsys_tf.evaluation import ranking_metrics
 from recsys_tf.models.mixture import VOICES, Transitions
@@ -220,7 +229,7 @@ def test_validation_ranks_as_the_evaluation_does(prepared: PreparedData, remove_
 
 def fit(data: PreparedData, folder: Path, config: TwoTowerConfig = SMALL, how: FitConfig = SHORT) -> Any:
     folder.mkdir(parents=True)
-    return fit_two_tower(data, config, how, False, folder)
+    return fit_two_tower(data, config, how, EvaluateConfig(), folder)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_one_others(prepared: PreparedData, tmp_path: Path) -> None:
@@ -316,10 +325,10 @@ def test_xla_learns_too(prepared: PreparedData, tmp_path: Path, loss: Loss) -> N
 def test_settings_that_cannot_work_are_named(prepared: PreparedData, tmp_path: Path) -> None:
     for changes in ({"epochs": 0}, {"batch_size": 0}):
         with pytest.raises(InputError, match="both must be at least 1"):
-            fit_two_tower(prepared, SMALL, dataclasses.replace(SHORT, **changes), False, tmp_path)
+            fit_two_tower(prepared, SMALL, dataclasses.replace(SHORT, **changes), EvaluateConfig(), tmp_path)
     three = dataclasses.replace(SMALL, heads=3)
     with pytest.raises(InputError, match="3 heads do not divide a width of 16"):
-        fit_two_tower(prepared, three, SHORT, False, tmp_path)
+        fit_two_tower(prepared, three, SHORT, EvaluateConfig(), tmp_path)
     # A recurrent encoder has no heads.
     assert new_two_tower(prepared, dataclasses.replace(three, encoder="gru")).count_params() > 0
     one = dataclasses.replace(prepared.space.items, tokens=("only",))
