@@ -165,6 +165,8 @@ class TwoTowerConfig:
     context_dropout: float = 0.1
     # Share of the training sequences that are asked for any next event, not for one of the behaviour that came.
     any_behavior: float = 0.5
+    # Train on next items that are new to their user only: right where repeats are removed before ranking.
+    new_items_only: bool = False
     # bert: share of the events that are hidden in training, each to be guessed from both sides.
     masked_share: float = 0.3
     # "full" compares with the whole catalogue, "sampled" and "gbce" with drawn items, "in_batch" with the batch's own.

@@ -88,6 +88,8 @@ class TwoTower(tfrs.Model):  # type: ignore[misc]
         items = self.candidate_tower(row, training=training) if table is None else tf.gather(table, row)
         asked = self._question(inputs["label_behavior"])
         labelled = inputs["label"] >= 0
+        if self._config.new_items_only:
+            labelled &= ~repeats(row, tf.gather(self._label_rows, tf.maximum(inputs["label"], 0)))
         masked = None
         if self._config.encoder == "bert":
             masked = labelled & (tf.random.uniform(tf.shape(row)) < self._config.masked_share)
@@ -180,6 +182,15 @@ class TwoTower(tfrs.Model):  # type: ignore[misc]
     def _direction(self, vectors: Any) -> Any:
         vectors = tf.cast(vectors, tf.float32)
         return tf.math.l2_normalize(vectors, axis=-1) if self._config.normalise else vectors
+
+
+def repeats(history: Any, following: Any) -> Any:
+    """Say where the row that follows was in the history already: bool [batch, length].
+
+    history, following: int32 [batch, length], catalogue rows; position p of the latter follows position p of the former.
+    """
+    same = following[:, :, tf.newaxis] == history[:, tf.newaxis, :]
+    return tf.reduce_any(tf.linalg.band_part(same, -1, 0), axis=2)
 
 
 def _replicas() -> int:

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recsys_tf.config import Encoder, Loss, TwoTowerConfig
 from recsys_tf.models.query_tower import ANY_BEHAVIOR
-from recsys_tf.models.two_tower import TwoTower
+from recsys_tf.models.two_tower import TwoTower, repeats
 from recsys_tf.sequences.dataset import PreparedData, Windowing, retrieval_batches
 from recsys_tf.sequences.vocabularies import FIRST, UNKNOWN
 from recsys_tf.training.fit_two_tower import new_two_tower
@@ -217,3 +219,28 @@ def test_a_temperature_divides_the_scores(prepared: PreparedData, batch: dict[st
     warm, cold = (build(prepared, dataclasses.replace(SURE, temperature=t)) for t in (1.0, 0.25))
     assert cold(batch).numpy() == pytest.approx(4 * warm(batch).numpy(), rel=1e-5)
     assert (cold.candidates().numpy() == warm.candidates().numpy()).all()
+
+
+@given(st.lists(st.lists(st.integers(0, 3), min_size=5, max_size=5), min_size=1, max_size=4))
+def test_repeats_are_what_the_history_holds(sequences: list[list[int]]) -> None:
+    rows = np.array(sequences, np.int32)
+    found = repeats(tf.constant(rows[:, :-1]), tf.constant(rows[:, 1:])).numpy()
+    assert found.tolist() == [[one[at + 1] in one[: at + 1] for at in range(4)] for one in sequences]
+
+
+def test_training_can_ask_for_new_items_only(prepared: PreparedData, batch: dict[str, Any]) -> None:
+    rows = batch["row"].numpy()
+    label_rows = np.flatnonzero(prepared.space.catalogue.item >= FIRST)
+    label_rows = label_rows[np.argsort(prepared.space.catalogue.item[label_rows])]
+    new = batch["label"].numpy()
+    for user, at in np.argwhere(new >= 0):
+        if label_rows[new[user, at]] in rows[user, : at + 1]:
+            new[user, at] = -1
+    assert 0 < (new >= 0).sum() < (batch["label"].numpy() >= 0).sum()
+    for loss in ("full", "sampled"):
+        only = build(prepared, dataclasses.replace(SURE, loss=loss, new_items_only=True))
+        every = build(prepared, dataclasses.replace(SURE, loss=loss))
+        tf.keras.utils.set_random_seed(3)
+        expected = every.compute_loss(batch | {"label": tf.constant(new)})
+        tf.keras.utils.set_random_seed(3)
+        assert only.compute_loss(batch).numpy() == pytest.approx(expected.numpy(), rel=1e-5)
