@@ -187,7 +187,7 @@ class TwoTower(tfrs.Model):  # type: ignore[misc]
 def repeats(history: Any, following: Any) -> Any:
     """Say where the row that follows was in the history already: bool [batch, length].
 
-    history, following: int32 [batch, length], catalogue rows; position p of the latter follows position p of the former.
+    history, following: int32 [batch, length], catalogue rows; position p of following comes after that of history.
     """
     same = following[:, :, tf.newaxis] == history[:, tf.newaxis, :]
     return tf.reduce_any(tf.linalg.band_part(same, -1, 0), axis=2)
