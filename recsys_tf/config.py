@@ -215,6 +215,9 @@ class FitConfig:
     mixed_precision: bool = False
     # Compile the training step by XLA; sequences are then padded to one length.
     xla: bool = False
+    # Two-tower: "all" trains on every GPU of this machine at once (without one: on every logical processor), a batch
+    # shared out among them; "one" on the first.
+    devices: Literal["one", "all"] = "one"
     # At most this many minutes; 0 sets no limit.
     max_minutes: float = 0.0
     # Two-tower: validation events that are ranked after each epoch at most, spread evenly; 0 ranks all.

@@ -20,6 +20,7 @@ from recsys_tf.evaluation.queries import Queries, TrainingEvents, read_queries, 
 from recsys_tf.evaluation.recommender_evaluation import (
     BLINDED,
     COSINE,
+    TOLD,
     TWO_TOWER,
     RecommenderEvaluation,
     RecommenderFigures,
@@ -130,6 +131,8 @@ def _measure_recommenders(
         scorers[TWO_TOWER] = two_tower_scorer(retrieval, candidates, queries)
         if queries.ids["words"].any():
             scorers[BLINDED] = two_tower_scorer(retrieval, candidates, queries.blinded())
+        if len(np.unique(queries.target_behavior)) > 1:
+            scorers[TOLD] = two_tower_scorer(retrieval, candidates, queries, told=True)
         vectors = candidates.numpy()
     if classifier is not None:
         scorers[COSINE] = _cosine_scorer(run, classifier, queries)

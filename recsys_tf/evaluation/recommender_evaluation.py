@@ -34,6 +34,7 @@ Scores = npt.NDArray[np.float32]
 
 TWO_TOWER = "two-tower"
 BLINDED = "two-tower, blind to the words"
+TOLD = "two-tower, told the behaviour"
 COSINE = "cosine of the classifier"
 # Items of a list that is judged as a list, and the cut-off of the comparisons between recommenders.
 SHOWN = 10

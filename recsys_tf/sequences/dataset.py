@@ -208,13 +208,19 @@ def training_batches(
 
 
 def retrieval_batches(
-    data: PreparedData, windowing: Windowing, batch_size: int, seed: int | None = None, static_shapes: bool = False
+    data: PreparedData,
+    windowing: Windowing,
+    batch_size: int,
+    seed: int | None = None,
+    static_shapes: bool = False,
+    full_batches: bool = False,
 ) -> tf.data.Dataset:
     """Batches for a two-tower model: the features of `EventFeatures` as "events" inputs, and four names more.
 
     row: int32 [batch, length], catalogue rows of the history; label: int32 [batch, length], the item that comes next
     as its place in the item vocabulary, negative where there is none to answer; label_behavior: int32 [batch, length],
-    what the user does with it; held: int32 [batch]. Order and shapes as in `training_batches`.
+    what the user does with it; held: int32 [batch]. Order and shapes as in `training_batches`. full_batches: drop an
+    incomplete last one.
     """
     features = EventFeatures(data.space)
 
@@ -223,12 +229,17 @@ def retrieval_batches(
         plain = {name: tf.cast(batch[name], tf.int32) for name in ("row", "label", "label_behavior", "held")}
         return {**features.inputs(batch, "events"), **plain}
 
-    batches = _batches(data, windowing, batch_size, seed, static_shapes)
+    batches = _batches(data, windowing, batch_size, seed, static_shapes, full_batches)
     return batches.map(finish, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
 
 
 def _batches(
-    data: PreparedData, windowing: Windowing, batch_size: int, seed: int | None, static_shapes: bool
+    data: PreparedData,
+    windowing: Windowing,
+    batch_size: int,
+    seed: int | None,
+    static_shapes: bool,
+    full_batches: bool = False,
 ) -> tf.data.Dataset:
     """Batches of windows, cut to the longest sequence and the most words of the batch, unless shapes are static."""
     names = (*_IDS, "words", "label", "label_behavior", "held")
@@ -237,7 +248,7 @@ def _batches(
         noise = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
         pools = tf.data.Dataset.zip((windows.rebatch(_SHUFFLED_WINDOWS), noise))
         windows = pools.map(_shuffle_by_length, tf.data.AUTOTUNE, deterministic=True)
-    batches = windows.rebatch(batch_size, drop_remainder=static_shapes)
+    batches = windows.rebatch(batch_size, drop_remainder=static_shapes or full_batches)
     if seed is not None:
         batches = batches.shuffle(max(_SHUFFLED_WINDOWS // batch_size // 2, 1), seed=seed)
     return batches if static_shapes else batches.map(_trimmed, tf.data.AUTOTUNE, deterministic=True)

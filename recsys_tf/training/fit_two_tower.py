@@ -57,7 +57,10 @@ def fit_two_tower(
     if fit.epochs < 1 or fit.batch_size < 1:
         raise InputError(f"{fit.epochs} epochs of batches of {fit.batch_size}: both must be at least 1")
     make_deterministic(fit.seed)
-    batches = retrieval_batches(data, _WINDOWING, fit.batch_size, fit.seed, static_shapes=fit.xla)
+    strategy = strategy_for(fit)
+    # Replicas must have equal shares of a batch: they show each other their candidates.
+    full_batches = strategy.num_replicas_in_sync > 1
+    batches = retrieval_batches(data, _WINDOWING, fit.batch_size, fit.seed, fit.xla, full_batches)
     steps, counts = count_labels(batches, len(data.space.items.tokens))
     if not counts.any():
         raise InputError("no training event is followed by an item: there is nothing to learn from")
@@ -66,10 +69,11 @@ def fit_two_tower(
     policy = tf.keras.mixed_precision.global_policy()
     tf.keras.mixed_precision.set_global_policy("mixed_bfloat16" if fit.mixed_precision else "float32")
     try:
-        model = new_two_tower(data, config, (counts / counts.sum()).astype(np.float32), static_shapes=fit.xla)
+        with strategy.scope():
+            model = new_two_tower(data, config, (counts / counts.sum()).astype(np.float32), static_shapes=fit.xla)
+            model.compile(optimizer=adam(fit, steps), jit_compile=fit.xla)
     finally:
         tf.keras.mixed_precision.set_global_policy(policy)
-    model.compile(optimizer=adam(fit, steps), jit_compile=fit.xla)
     best = directory / "weights.h5"
     callbacks = [
         *([WeightAveraging(fit.weight_averaging)] if fit.weight_averaging else []),
@@ -89,6 +93,19 @@ def fit_two_tower(
     }
     mixture = fit_mixture(data, model, validation, directory) if config.mixture and len(validation) else None
     return Retrieval(model, data.space, mixture), {**history, "seconds": lines.seconds}
+
+
+def strategy_for(fit: FitConfig) -> tf.distribute.Strategy:
+    """Return how a training is spread over the devices of this machine.
+
+    Raises InputError when the batch cannot be shared out evenly.
+    """
+    if fit.devices == "one":
+        return tf.distribute.get_strategy()
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    if fit.batch_size % len(devices):
+        raise InputError(f"{len(devices)} devices cannot share a batch of {fit.batch_size} evenly")
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
 def fit_mixture(data: PreparedData, model: TwoTower, validation: Validation, directory: Path) -> Mixture | None:

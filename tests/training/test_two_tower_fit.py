@@ -1,6 +1,10 @@
 """The two-tower model's training: what is counted, averaged, ranked and kept."""
 
 import dataclasses
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -341,3 +345,23 @@ def test_questions_are_counted(prepared: PreparedData) -> None:
     validation = Validation([], remove_seen=True)
     assert len(validation) == 0
     assert len(read_validation(prepared, 0, remove_seen=True)) == len(all_questions(prepared)["held"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", ["full", "in_batch"])
+def test_two_devices_learn_what_one_learns(prepared: PreparedData, tmp_path: Path, loss: Loss) -> None:
+    script = Path(__file__).with_name("two_processors.py")
+    root = Path(__file__).parents[2]
+    command = [sys.executable, str(script), str(prepared.directory), str(tmp_path), loss]
+    environment = {**os.environ, "PYTHONPATH": str(root), "TF_USE_LEGACY_KERAS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    answers = json.loads(
+        next(line for line in done.stdout.splitlines() if line.startswith("ANSWERS ")).split(" ", 1)[1]
+    )
+    one, both = answers["one"], answers["all"]
+    # The last, incomplete batch (in_batch: with few negatives) is left out, and the mean over answers is taken on each device by itself.
+    assert both["loss"] == pytest.approx(one["loss"], rel=0.02 if loss == "full" else 0.06)
+    assert both["loss"][1] < both["loss"][0]
+    assert both["norm"] == pytest.approx(one["norm"], rel=0.1)
+    assert "cannot share a batch of 63" in answers["odd"]
