@@ -360,7 +360,7 @@ def test_two_devices_learn_what_one_learns(prepared: PreparedData, tmp_path: Pat
         next(line for line in done.stdout.splitlines() if line.startswith("ANSWERS ")).split(" ", 1)[1]
     )
     one, both = answers["one"], answers["all"]
-    # The last, incomplete batch (in_batch: with few negatives) is left out, and the mean over answers is taken on each device by itself.
+    # The last, incomplete batch (in_batch: with few negatives) is left out, and each device takes its own mean.
     assert both["loss"] == pytest.approx(one["loss"], rel=0.02 if loss == "full" else 0.06)
     assert both["loss"][1] < both["loss"][0]
     assert both["norm"] == pytest.approx(one["norm"], rel=0.1)
