@@ -187,6 +187,9 @@ class TwoTowerConfig:
     positions_per_sequence: int = 8
     # Mix the towers with counted transitions and the user's own items, where validation says that it helps.
     mixture: bool = True
+    # Weights of the mixture (towers, transitions, recent, frequent, searched) that another run has found; empty: they
+    # are chosen on the validation side.
+    mixture_weights: tuple[float, ...] = ()
     # full: positions whose scores of the whole catalogue stand in memory at once.
     chunk: int = 256
 

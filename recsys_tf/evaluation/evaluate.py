@@ -35,6 +35,9 @@ from recsys_tf.page import Report, plain, write_report
 from recsys_tf.sequences.vocabularies import FIRST
 from recsys_tf.training.runs import Run, load_classifier, load_two_tower, run_directory
 
+# The model that stands behind a row.
+_TRAINED = {TWO_TOWER: "two_tower", COSINE: "classifier"}
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -136,9 +139,13 @@ def _measure_recommenders(
         vectors = candidates.numpy()
     if classifier is not None:
         scorers[COSINE] = _cosine_scorer(run, classifier, queries)
-    scorers |= baseline_scores(training, queries, len(catalogue))
+    baselines, seconds = baseline_scores(training, queries, len(catalogue))
+    scorers |= baselines
     truth = run.config.data / "truth" if config.online else None
-    return evaluate_recommenders(scorers, queries, training, catalogue, config, truth, vectors)
+    evaluation = evaluate_recommenders(scorers, queries, training, catalogue, config, truth, vectors)
+    histories = run.facts["history"]
+    trained = {name: sum(histories[model]["seconds"]) for name, model in _TRAINED.items() if model in histories}
+    return dataclasses.replace(evaluation, training_seconds=seconds | trained)
 
 
 def _cosine_scorer(run: Run, classifier: _MeasuredClassifier, queries: Queries) -> Callable[[slice], Scores]:

@@ -7,23 +7,30 @@ from recsys_tf.config import EvaluateConfig
 from recsys_tf.evaluation.bootstrap import Difference
 from recsys_tf.evaluation.plots import comparison_plot, learning_curves_plot, save_plots
 from recsys_tf.evaluation.recommender_evaluation import (
+    BLINDED,
     COSINE,
     SHOWN,
+    TOLD,
     TWO_TOWER,
     RecommenderEvaluation,
     RecommenderFigures,
 )
-from recsys_tf.evaluation.recommender_plots import slices_plot
+from recsys_tf.evaluation.recommender_plots import quality_against_time_plot, slices_plot
 from recsys_tf.page import Section, Table
 from recsys_tf.training.fit import History
 
 _ABOUT = {
     TWO_TOWER: "The two-tower model ranks items by the product of the user's vector, made from the history, and the "
     "item's; it was trained to tell the next item from others.",
+    BLINDED: "Blind to the words, the same model is given searches without any: what it knows without reading.",
+    TOLD: "Told the behaviour, the same model is asked for an item to view, to buy, whatever the user did next: what a "
+    "page gains that wants one of them.",
     COSINE: "The article's recommender ranks items by the cosine between the user's representation (the layer before "
     "the softmax) and the item's, encoded as a single view by the same encoder. It was trained to tell "
     "categories apart, not items: compare it with the simple rules before putting it to use.",
 }
+# Seconds; what is faster is drawn here, since a logarithm knows no zero.
+_SHORTEST = 1e-3
 _LISTS = {
     f"coverage@{SHOWN}": "coverage",
     f"gini@{SHOWN}": "Gini",
@@ -43,6 +50,7 @@ def recommender_sections(
     learned = [order.index(name) for name in _ABOUT if name in rows]
     sections = [
         _ranking_section(rows, order, learned, config, main, history, directory),
+        _cost_section(evaluation, main, directory),
         _slices_section(evaluation, order, directory),
         Section("The lists of the next item", "", [_lists_table(rows, order, learned)]),
         Section(
@@ -113,12 +121,24 @@ def _ranking_section(
     return Section("The next item", " ".join(_ABOUT[name] for name in names), tables, save_plots(plots, directory))
 
 
+def _cost_section(evaluation: RecommenderEvaluation, main: str, directory: Path) -> Section | None:
+    seconds = {
+        name: max(one, _SHORTEST) for name, one in evaluation.training_seconds.items() if name in evaluation.rows
+    }
+    if not seconds:
+        return None
+    points = {name: (one, evaluation.rows[name].intervals[main]) for name, one in seconds.items()}
+    plot = quality_against_time_plot(points, main)
+    return Section("What quality costs", "", [], save_plots({"quality_against_time.png": plot}, directory))
+
+
 def _slices_section(evaluation: RecommenderEvaluation, order: Sequence[str], directory: Path) -> Section | None:
     rows, sizes = evaluation.rows, evaluation.slice_sizes
     if not sizes:
         return None
     rules = [name for name in order if name not in _ABOUT]
     names = [*(name for name in _ABOUT if name in rows), *rules[:2]]
+    drawn = [name for name in names if name not in (BLINDED, TOLD)]
     table = Table(
         ["", "queries", *names],
         [
@@ -130,7 +150,7 @@ def _slices_section(evaluation: RecommenderEvaluation, order: Sequence[str], dir
         "recommenders. Rare, medium and popular items hold a third of the training events each; in brackets, the "
         "training events of such an item.",
     )
-    plot = slices_plot({name: rows[name].slices for name in names}, sizes, f"NDCG@{SHOWN}")
+    plot = slices_plot({name: rows[name].slices for name in drawn}, sizes, f"NDCG@{SHOWN}")
     return Section("The next item by kind of question", "", [table], save_plots({"slices.png": plot}, directory))
 
 

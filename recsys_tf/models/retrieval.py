@@ -35,4 +35,4 @@ class Retrieval(tf.Module):  # type: ignore[misc]
     def __call__(self, ids: Tensors, target_behavior: Any, candidates: Any) -> Any:
         """Score all items: float32 [batch, items]; candidates [items, width] as the model has them."""
         everything = scores(self.queries(ids, target_behavior), candidates)
-        return everything if self.mixture is None else self.mixture(everything, ids["row"])
+        return everything if self.mixture is None else self.mixture(everything, ids)

@@ -1,14 +1,15 @@
-"""Fit the mixture: transitions by counting the training side, weights by NDCG@10 on the validation side."""
+"""Fit the mixture: counts on the training side, weights by NDCG@10 on the validation side."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from recsys_tf.models.mixture import VOICES, Transitions
+from recsys_tf.models.mixture import VOICES, Counts, Followers, fingerprint
 from recsys_tf.sequences.dataset import PreparedData, read_users
 from recsys_tf.sequences.vocabularies import FIRST
 
@@ -17,56 +18,96 @@ Floats = npt.NDArray[np.float64]
 _FAR = 3  # items between which a transition counts at most
 _FAR_DECAY = 0.5  # from one step of distance to the next
 _DOUBT = 3.0  # counts added to an item's total: few observations say little
-_MOST = 100  # followers kept per item
+_SEARCH_DOUBT = 0.5  # the same for searches, whose words say more
+_MOST = 100  # followers kept per item or search
 # Weights that are tried for each voice, beside 1 for the towers.
 _TRIED = (0.0, 0.01, 0.03, 0.1, 0.2, 0.35, 0.6, 1.0)
 _ROUNDS = 2  # over the voices, since the best weight of one depends on the others
 
 
-def count_transitions(data: PreparedData) -> Transitions:
-    """Count what followed each item in the training events, up to three items later, nearer ones more.
-
-    An item that came twice within the reach counts twice. One partition of users at a time.
-    """
-    rows = len(data.space.catalogue) + FIRST
-    parts = [_partition_transitions(batch) for batch in read_users(data).as_numpy_iterator()]
-    pairs = pd.concat(parts).groupby(["item", "follower"], sort=True)["count"].sum().reset_index()
-    totals = np.bincount(pairs["item"], weights=pairs["count"], minlength=rows)
-    pairs["share"] = pairs["count"] / (totals[pairs["item"]] + _DOUBT)
-    # The most frequent followers first; of equally frequent ones the lower index.
-    pairs = pairs.sort_values(["item", "count", "follower"], ascending=[True, False, True])
-    place = pairs.groupby("item").cumcount()
-    kept = pairs[place < _MOST]
-    place = place[place < _MOST]
-    most = 1 + int(place.max()) if len(place) else 1
-    followers, shares = np.full((rows, most), -1, np.int32), np.zeros((rows, most), np.float32)
-    followers[kept["item"], place] = kept["follower"] - FIRST
-    shares[kept["item"], place] = kept["share"]
-    return Transitions(followers, shares)
+def count(data: PreparedData) -> Counts:
+    """Count what followed items and searches in the training events, one partition of users at a time."""
+    items, searches = [], []
+    for batch in read_users(data).as_numpy_iterator():
+        known = _Training.of(batch)
+        items.append(_item_pairs(known))
+        searches.append(_search_pairs(known))
+    transitions = _added_up(items)
+    searched = _added_up(searches)
+    keys = np.unique(searched["thing"].to_numpy(np.int64))
+    searched["thing"] = np.searchsorted(keys, searched["thing"])
+    return Counts(
+        _followers(transitions, len(data.space.catalogue) + FIRST, _DOUBT),
+        _followers(searched, len(keys), _SEARCH_DOUBT),
+        keys,
+    )
 
 
-def _partition_transitions(batch: dict[str, Any]) -> pd.DataFrame:
-    length = batch["length"]
-    within = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
-    known = (within < np.repeat(batch["training_end"], length)) & (batch["row"] >= FIRST)
-    user, row = np.repeat(np.arange(len(length)), length)[known], batch["row"][known]
+@dataclass(frozen=True)
+class _Training:
+    """The training events of some users, flat: int64 [events]; words [events, words]."""
+
+    user: npt.NDArray[np.int64]
+    row: npt.NDArray[np.int64]
+    words: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, batch: dict[str, Any]) -> Self:
+        length = batch["length"]
+        within = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
+        known = within < np.repeat(batch["training_end"], length)
+        return cls(np.repeat(np.arange(len(length)), length)[known], batch["row"][known], batch["words"][known])
+
+
+def _item_pairs(known: _Training) -> pd.DataFrame:
+    """Count what came up to three items later, nearer ones more; what came twice within the reach counts twice."""
+    is_item = known.row >= FIRST
+    user, row = known.user[is_item], known.row[is_item]
     pairs = []
     for far in range(1, _FAR + 1):
         same = user[far:] == user[:-far]
         counts = np.full(int(same.sum()), _FAR_DECAY ** (far - 1))
-        pairs.append(pd.DataFrame({"item": row[:-far][same], "follower": row[far:][same], "count": counts}))
-    return pd.concat(pairs).groupby(["item", "follower"], sort=False)["count"].sum().reset_index()
+        pairs.append(pd.DataFrame({"thing": row[:-far][same], "follower": row[far:][same], "count": counts}))
+    return _added_up(pairs)
 
 
-def search_weights(quality: Callable[[Floats], float]) -> Floats:
-    """Return the weights [voices], adding up to 1, that `quality` finds best.
+def _search_pairs(known: _Training) -> pd.DataFrame:
+    """Count which item came right after the words of a search."""
+    searched = known.words[:-1].any(axis=1) & (known.user[:-1] == known.user[1:]) & (known.row[1:] >= FIRST)
+    at = np.flatnonzero(searched)
+    keys = fingerprint(known.words[at]).numpy()
+    return _added_up([pd.DataFrame({"thing": keys, "follower": known.row[at + 1], "count": np.ones(len(at))})])
+
+
+def _added_up(pairs: list[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat(pairs).groupby(["thing", "follower"], sort=True)["count"].sum().reset_index()
+
+
+def _followers(pairs: pd.DataFrame, things: int, doubt: float) -> Followers:
+    """Arrange counted pairs by the thing that was followed; doubt: counts added to the total of each."""
+    totals = np.bincount(pairs["thing"], weights=pairs["count"], minlength=things)
+    pairs["share"] = pairs["count"] / (totals[pairs["thing"]] + doubt)
+    # The most frequent followers first; of equally frequent ones the lower index.
+    pairs = pairs.sort_values(["thing", "count", "follower"], ascending=[True, False, True])
+    place = pairs.groupby("thing").cumcount()
+    kept = pairs[place < _MOST]
+    place = place[place < _MOST]
+    most = 1 + int(place.max()) if len(place) else 1
+    followers, shares = np.full((things, most), -1, np.int32), np.zeros((things, most), np.float32)
+    followers[kept["thing"], place] = kept["follower"] - FIRST
+    shares[kept["thing"], place] = kept["share"]
+    return Followers(followers, shares)
+
+
+def search_weights(quality: Callable[[Floats], float], heard: Sequence[str] = VOICES) -> Floats:
+    """Return the weights [voices], adding up to 1, that `quality` finds best; only the voices of `heard` may speak.
 
     One voice after the other, the towers' weight staying at 1 (coordinate ascent on a grid): few weights are tried, so
     that few can be right by chance. Without a gain the towers speak alone.
     """
     best = np.eye(len(VOICES))[0]
     highest = quality(best)
-    for voice in [*range(1, len(VOICES))] * _ROUNDS:
+    for voice in [at for at, name in enumerate(VOICES) if at > 0 and name in heard] * _ROUNDS:
         for weight in _TRIED:
             tried = best.copy()
             tried[voice] = weight
@@ -75,14 +116,22 @@ def search_weights(quality: Callable[[Floats], float]) -> Floats:
     return np.asarray(best / best.sum(), np.float64)
 
 
-def save_mixture(path: Path, weights: Floats, transitions: Transitions) -> None:
-    """Write weights and transitions to one .npz file."""
+def save_mixture(path: Path, weights: Floats, counts: Counts) -> None:
+    """Write weights and counts to one .npz file."""
     np.savez_compressed(
-        path, weights=weights.astype(np.float32), followers=transitions.followers, shares=transitions.shares
+        path,
+        weights=weights.astype(np.float32),
+        followers=counts.transitions.items,
+        shares=counts.transitions.shares,
+        search_keys=counts.search_keys,
+        found=counts.searches.items,
+        found_shares=counts.searches.shares,
     )
 
 
-def load_mixture(path: Path) -> tuple[npt.NDArray[np.float32], Transitions]:
+def load_mixture(path: Path) -> tuple[npt.NDArray[np.float32], Counts]:
     """Read what `save_mixture` wrote."""
     with np.load(path) as arrays:
-        return arrays["weights"], Transitions(arrays["followers"], arrays["shares"])
+        transitions = Followers(arrays["followers"], arrays["shares"])
+        searches = Followers(arrays["found"], arrays["found_shares"])
+        return arrays["weights"], Counts(transitions, searches, arrays["search_keys"])

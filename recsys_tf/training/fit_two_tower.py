@@ -9,14 +9,14 @@ import tensorflow as tf
 
 from recsys_tf.config import EvaluateConfig, FitConfig, TwoTowerConfig
 from recsys_tf.errors import InputError
-from recsys_tf.models.mixture import VOICES, Mixture
+from recsys_tf.models.mixture import VOICES, Counts, Mixture
 from recsys_tf.models.retrieval import Retrieval
 from recsys_tf.models.two_tower import TwoTower
 from recsys_tf.sequences.dataset import PreparedData, Windowing, retrieval_batches
 from recsys_tf.sequences.features import EventFeatures, start_ids
 from recsys_tf.training.averaging import WeightAveraging
 from recsys_tf.training.fit import EpochLines, History, adam, make_deterministic
-from recsys_tf.training.fit_mixture import count_transitions, save_mixture, search_weights
+from recsys_tf.training.fit_mixture import count, save_mixture, search_weights
 from recsys_tf.training.validation import Validation, ValidationRanking, ndcg_and_hits, ranking, read_validation
 
 _WINDOWING = Windowing("training", "all", "next_item", 1)
@@ -91,7 +91,7 @@ def fit_two_tower(
     history = {
         ours: [float(value) for value in fitted.history[name]] for ours, name in kept.items() if name in fitted.history
     }
-    mixture = fit_mixture(data, model, validation, directory) if config.mixture and len(validation) else None
+    mixture = fit_mixture(data, model, config, validation, directory) if config.mixture else None
     return Retrieval(model, data.space, mixture), {**history, "seconds": lines.seconds}
 
 
@@ -108,14 +108,39 @@ def strategy_for(fit: FitConfig) -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
-def fit_mixture(data: PreparedData, model: TwoTower, validation: Validation, directory: Path) -> Mixture | None:
+def fit_mixture(
+    data: PreparedData, model: TwoTower, config: TwoTowerConfig, validation: Validation, directory: Path
+) -> Mixture | None:
     """Fit the mixture of towers and counts, and keep it (directory/mixture.npz) if it ranks the validation side better.
 
-    The same questions chose the epoch; three weights more do not learn them by heart.
+    The same questions chose the epoch; a few weights more do not learn them by heart. Weights that the configuration
+    gives are taken as they are; without them and without questions there is no mixture.
     """
-    transitions = count_transitions(data)
+    counts = count(data)
+    if config.mixture_weights:
+        weights = given_weights(config.mixture_weights)
+    elif len(validation):
+        weights = _search(model, data, counts, validation)
+    else:
+        return None
+    if weights[0] == 1.0:
+        return None
+    save_mixture(directory / "mixture.npz", weights, counts)
+    return Mixture(weights.astype(np.float32), counts)
+
+
+def given_weights(weights: tuple[float, ...]) -> npt.NDArray[np.float64]:
+    """Return the weights of a configuration as shares of 1; raises InputError when they are no weights of voices."""
+    if len(weights) != len(VOICES) or min(weights) < 0 or weights[0] <= 0:
+        raise InputError(
+            f"mixture weights {weights}: give {len(VOICES)} numbers, of {', '.join(VOICES)}, the first above 0"
+        )
+    return np.asarray(weights, np.float64) / sum(weights)
+
+
+def _search(model: TwoTower, data: PreparedData, counts: Counts, validation: Validation) -> npt.NDArray[np.float64]:
     towers = np.eye(len(VOICES), dtype=np.float32)[0]
-    tuned = Mixture(towers, transitions, tuned=True)
+    tuned = Mixture(towers, counts, tuned=True)
     rank = ranking(Retrieval(model, data.space, tuned), validation)
 
     def quality(weights: npt.NDArray[np.float64]) -> float:
@@ -123,13 +148,12 @@ def fit_mixture(data: PreparedData, model: TwoTower, validation: Validation, dir
         tuned.weights.assign(weights.astype(np.float32))
         return ndcg_and_hits(rank())[0]
 
-    weights = search_weights(quality)
-    heard = ", ".join(f"{name} {weight:.2f}" for name, weight in zip(VOICES, weights, strict=True))
+    # What the user had is taken out of the answers: then these two have nothing to say.
+    silent = ("recent", "frequent") if validation.remove_seen else ()
+    weights = search_weights(quality, [voice for voice in VOICES if voice not in silent])
+    heard = ", ".join(f"{name} {weight:.3f}" for name, weight in zip(VOICES, weights, strict=True) if weight)
     print(f"mixture ({heard}): validation NDCG@10 {quality(towers):.4f} → {quality(weights):.4f}", flush=True)
-    if weights[0] == 1.0:
-        return None
-    save_mixture(directory / "mixture.npz", weights, transitions)
-    return Mixture(weights.astype(np.float32), transitions)
+    return weights
 
 
 def count_labels(batches: tf.data.Dataset, items: int) -> tuple[int, npt.NDArray[np.int64]]:

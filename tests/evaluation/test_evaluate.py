@@ -149,7 +149,8 @@ def test_seen_items_are_removed_on_request_and_the_judge_is_asked_on_request(
     queries = read_queries(prepared, "next_item", 1, EvaluateConfig(max_queries=60))
     catalogue = prepared.space.catalogue
     training = read_training_events(prepared)
-    scorers = baseline_scores(training, queries, len(catalogue))
+    scorers, seconds = baseline_scores(training, queries, len(catalogue))
+    assert seconds.keys() == scorers.keys()
     assert "most popular of 7 days" in scorers
     plain = evaluate_recommenders(scorers, queries, training, catalogue, CONFIG, raw_folder / "truth").rows
     without_seen = dataclasses.replace(CONFIG, remove_seen=True)
@@ -202,7 +203,7 @@ def test_the_figures_of_all_rows_fit_together(prepared: PreparedData) -> None:
     catalogue = prepared.space.catalogue
     training = read_training_events(prepared)
     train = training.interactions(len(catalogue))
-    scorers = baseline_scores(training, queries, len(catalogue))
+    scorers, _ = baseline_scores(training, queries, len(catalogue))
     vectors = np.random.default_rng(0).normal(size=(len(catalogue), 4)).astype(np.float32)
     found = evaluate_recommenders(scorers, queries, training, catalogue, CONFIG, vectors=vectors)
     assert (found.queries, found.possible) == (150, queries.possible)

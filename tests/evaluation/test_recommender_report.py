@@ -52,19 +52,21 @@ def row(quality: float, online: bool = False) -> RecommenderFigures:
 def evaluation_of(*names: str, online: bool = False) -> RecommenderEvaluation:
     ranks = {name: np.array([place, 20, place]) for place, name in enumerate(names, 1)}
     rows = {name: row(0.5 - 0.1 * place, online) for place, name in enumerate(names)}
-    return RecommenderEvaluation(rows, compare(ranks, np.arange(3), CONFIG), SIZES, 3, 9, 3)
+    seconds = {name: 10.0**place for place, name in enumerate(names)}
+    return RecommenderEvaluation(rows, compare(ranks, np.arange(3), CONFIG), SIZES, 3, 9, 3, seconds)
 
 
 def test_the_sections_of_a_run_with_both_models(tmp_path: Path) -> None:
     sections = recommender_sections(evaluation_of(*NAMES, online=True), CONFIG, HISTORY, tmp_path)
     assert [section.title for section in sections] == [
         "The next item",
+        "What quality costs",
         "The next item by kind of question",
         "The lists of the next item",
         "Which differences are more than chance",
         "Simulated clicks and purchases",
     ]
-    ranking, slices, lists, differences, _ = sections
+    ranking, _, slices, lists, differences, _ = sections
     assert [table.header for table in ranking.tables] == [
         ["", *(f"{metric}@{k}" for k in CONFIG.ks)] for metric in ("NDCG", "HR", "MRR")
     ]
@@ -92,12 +94,13 @@ def test_without_a_two_tower_model_neither_its_text_nor_its_pictures_nor_its_div
     sections = recommender_sections(dataclasses.replace(found, slice_sizes={}), CONFIG, None, tmp_path)
     assert [section.title for section in sections] == [
         "The next item",
+        "What quality costs",
         "The lists of the next item",
         "Which differences are more than chance",
     ]
     assert "two-tower" not in sections[0].text
     assert [picture.file for picture in sections[0].pictures] == ["ndcg.png"]
-    assert "diversity" not in sections[1].tables[0].header
+    assert "diversity" not in sections[2].tables[0].header
 
 
 def test_the_table_of_differences_is_antisymmetric_and_marks_what_is_more_than_chance() -> None:
@@ -177,6 +180,7 @@ def titles(page: Path) -> list[str]:
 
 NEXT_ITEM = [
     "The next item",
+    "What quality costs",
     "The next item by kind of question",
     "The lists of the next item",
     "Which differences are more than chance",

@@ -1,4 +1,4 @@
-"""The four voices of the mixture, each against a slow version that walks through every history."""
+"""The five voices of the mixture, each against a slow version that walks through every history."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
-from recsys_tf.models.mixture import VOICES, Mixture, Transitions
+from recsys_tf.models.mixture import VOICES, Counts, Followers, Mixture, fingerprint
 from recsys_tf.sequences.vocabularies import FIRST, UNKNOWN
 
 ITEMS = 7
@@ -22,9 +22,30 @@ HISTORIES = np.array(
     ]
 )
 EMPTY = [2, 4]
+BEHAVIORS = np.array([[2] * held + [0] * (10 - held) for held in (8, 3, 4, 10, 1)])
+# The newest event of the second user is a search that training has seen, of the third one that it has not.
+SEARCHED = {1: [7, 5, 0], 2: [5, 7, 0]}
+FOUND = {2: 0.5, 6: 0.25}
 
 
-def transitions() -> Transitions:
+def ids() -> dict[str, Any]:
+    words = np.zeros((*HISTORIES.shape, 3), np.int64)
+    for user, searched in SEARCHED.items():
+        words[user, np.count_nonzero(BEHAVIORS[user]) - 1] = searched
+    # An older search says nothing.
+    words[3, 6] = SEARCHED[1]
+    return {"row": tf.constant(HISTORIES), "behavior": tf.constant(BEHAVIORS), "words": tf.constant(words)}
+
+
+def counts() -> Counts:
+    keys = np.sort([int(fingerprint(np.array(words))) for words in (SEARCHED[1], [9, 0, 0])])
+    at = int(np.searchsorted(keys, int(fingerprint(np.array(SEARCHED[1])))))
+    items, shares = np.full((2, 2), 1, np.int32), np.full((2, 2), 0.1, np.float32)
+    items[at], shares[at] = list(FOUND), list(FOUND.values())
+    return Counts(transitions(), Followers(items, shares), keys)
+
+
+def transitions() -> Followers:
     """Up to three followers of every row; the shares of a row may add up to less than one."""
     random = np.random.default_rng(2)
     followers = np.stack([random.permutation(ITEMS)[:3] for _ in range(ITEMS + FIRST)]).astype(np.int32)
@@ -32,7 +53,7 @@ def transitions() -> Transitions:
     followers[4, 1:], shares[4, 1:] = -1, 0.0
     followers[6], shares[6] = -1, 0.0
     followers[:FIRST], shares[:FIRST] = -1, 0.0
-    return Transitions(followers, shares)
+    return Followers(followers, shares)
 
 
 def scores() -> npt.NDArray[np.float32]:
@@ -40,8 +61,8 @@ def scores() -> npt.NDArray[np.float32]:
 
 
 def mixed(weights: list[float], tuned: bool = False) -> npt.NDArray[np.float32]:
-    mixture = Mixture(np.array(weights, np.float32), transitions(), tuned)
-    answer: npt.NDArray[np.float32] = mixture(tf.constant(scores()), tf.constant(HISTORIES)).numpy()
+    mixture = Mixture(np.array(weights, np.float32), counts(), tuned)
+    answer: npt.NDArray[np.float32] = mixture(tf.constant(scores()), ids()).numpy()
     return answer
 
 
@@ -64,7 +85,7 @@ def slow_voice(voice: str) -> Any:
                 last = newest_first[:3]
                 total = sum(0.5**age for age in range(len(last)))
                 for age, row in enumerate(last):
-                    for follower, share in zip(known.followers[row], known.shares[row], strict=True):
+                    for follower, share in zip(known.items[row], known.shares[row], strict=True):
                         if follower >= 0:
                             spoken[user, follower] += 0.5**age / total * share
             case "recent":
@@ -74,11 +95,14 @@ def slow_voice(voice: str) -> Any:
             case "frequent":
                 for row in newest_first:
                     spoken[user, row - FIRST] += 1 / len(newest_first)
+            case "searched":
+                for item, share in FOUND.items() if user == 1 else ():
+                    spoken[user, item] += share
     return spoken
 
 
 def test_the_towers_alone_are_a_softmax() -> None:
-    assert mixed([1.0, 0.0, 0.0, 0.0]) == pytest.approx(softmax(), abs=1e-6)
+    assert mixed([1.0, 0.0, 0.0, 0.0, 0.0]) == pytest.approx(softmax(), abs=1e-6)
 
 
 @pytest.mark.parametrize("tuned", [False, True])
@@ -87,13 +111,13 @@ def test_every_voice_alone(voice: str, tuned: bool) -> None:
     weights = [1.0 if name == voice else 0.0 for name in VOICES]
     expected = slow_voice(voice)
     assert mixed(weights, tuned) == pytest.approx(expected, abs=1e-6)
-    assert expected.any(axis=1).sum() >= 2
+    assert expected.any(axis=1).sum() >= (1 if voice == "searched" else 2)
     assert not expected[EMPTY].any()
 
 
 @pytest.mark.parametrize("tuned", [False, True])
 def test_the_voices_together(tuned: bool) -> None:
-    weights = [0.4, 0.3, 0.2, 0.1]
+    weights = [0.4, 0.2, 0.2, 0.1, 0.1]
     expected = weights[0] * softmax() + sum(
         weight * slow_voice(voice) for weight, voice in zip(weights[1:], VOICES[1:], strict=True)
     )
@@ -104,31 +128,50 @@ def test_the_voices_together(tuned: bool) -> None:
 
 
 def test_an_empty_history_hears_only_the_towers() -> None:
-    got = mixed([0.4, 0.3, 0.2, 0.1])
+    got = mixed([0.4, 0.2, 0.2, 0.1, 0.1])
     assert got[EMPTY] == pytest.approx(0.4 * softmax()[EMPTY], abs=1e-6)
 
 
 def test_the_weights_of_a_search_can_be_changed() -> None:
-    mixture = Mixture(np.array([1.0, 0.0, 0.0, 0.0], np.float32), transitions(), tuned=True)
+    mixture = Mixture(np.array([1.0, 0.0, 0.0, 0.0, 0.0], np.float32), counts(), tuned=True)
     assert mixture.weights is not None
-    mixture.weights.assign([0.0, 0.0, 1.0, 0.0])
-    got = mixture(tf.constant(scores()), tf.constant(HISTORIES)).numpy()
+    mixture.weights.assign([0.0, 0.0, 1.0, 0.0, 0.0])
+    got = mixture(tf.constant(scores()), ids()).numpy()
     assert got == pytest.approx(slow_voice("recent"), abs=1e-6)
 
 
 @pytest.mark.parametrize("length", [1, 2])
 def test_a_history_may_be_shorter_than_what_is_looked_back_at(length: int) -> None:
-    mixture = Mixture(np.array([0.5, 0.5, 0.0, 0.0], np.float32), transitions())
+    mixture = Mixture(np.array([0.5, 0.5, 0.0, 0.0, 0.0], np.float32), counts())
     rows = tf.constant([[1, 9][:length]], tf.int64)
-    got = mixture(tf.zeros([1, ITEMS]), rows).numpy()[0]
+    history = {"row": rows, "behavior": tf.ones_like(rows), "words": tf.zeros([1, length, 0], tf.int64)}
+    got = mixture(tf.zeros([1, ITEMS]), history).numpy()[0]
     expected = np.full(ITEMS, 0.5 / ITEMS)
     if length == 2:
-        expected[transitions().followers[9]] += 0.5 * transitions().shares[9]
+        expected[transitions().items[9]] += 0.5 * transitions().shares[9]
     assert got == pytest.approx(expected, abs=1e-6)
 
 
 def test_compiled_it_answers_the_same() -> None:
-    mixture = Mixture(np.array([0.4, 0.3, 0.2, 0.1], np.float32), transitions())
-    spec = [tf.TensorSpec([None, ITEMS], tf.float32), tf.TensorSpec([None, None], tf.int64)]
+    mixture = Mixture(np.array([0.4, 0.2, 0.2, 0.1, 0.1], np.float32), counts())
+    spec_of_ids = {name: tf.TensorSpec([None] * len(value.shape), tf.int64) for name, value in ids().items()}
+    spec = [tf.TensorSpec([None, ITEMS], tf.float32), spec_of_ids]
     compiled = tf.function(mixture, input_signature=spec, autograph=False)
-    assert compiled(scores(), HISTORIES).numpy() == pytest.approx(mixed([0.4, 0.3, 0.2, 0.1]), abs=1e-6)
+    assert compiled(scores(), ids()).numpy() == pytest.approx(mixed([0.4, 0.2, 0.2, 0.1, 0.1]), abs=1e-6)
+
+
+def test_a_fingerprint_does_not_depend_on_padding_and_does_on_the_order() -> None:
+    keys = [int(fingerprint(np.array(words))) for words in ([4, 9], [4, 9, 0, 0], [9, 4], [4], [0, 0], [])]
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 4
+    assert keys[4] == keys[5] == 0
+    many = np.random.default_rng(0).integers(1, 5000, (100_000, 6))
+    assert len(np.unique(fingerprint(many).numpy())) == len(np.unique(many, axis=0))
+
+
+def test_without_searches_in_training_the_voice_is_silent() -> None:
+    nothing = Counts(
+        transitions(), Followers(np.zeros((0, 1), np.int32), np.zeros((0, 1), np.float32)), np.zeros(0, int)
+    )
+    mixture = Mixture(np.array([0.5, 0.0, 0.0, 0.0, 0.5], np.float32), nothing)
+    assert mixture(tf.constant(scores()), ids()).numpy() == pytest.approx(0.5 * softmax(), abs=1e-6)
