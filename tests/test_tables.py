@@ -7,7 +7,8 @@ import pytest
 
 from recsys_tf.errors import InputError
 from recsys_tf.results.files import DIRECTORY, publish_result, read_result
-from recsys_tf.results.tables import TABLES, interval, markdown_table, write_tables
+from recsys_tf.results.markdown import interval, markdown_table
+from recsys_tf.results.tables import TABLES, write_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 

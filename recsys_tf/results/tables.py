@@ -4,18 +4,16 @@ In the page, a table stands between `<!-- table NAME -->` and `<!-- end of table
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from recsys_tf.errors import InputError
 from recsys_tf.publishing import published_file
-from recsys_tf.results.files import DIRECTORY, read_result
-from recsys_tf.results.peers import PUBLISHED
+from recsys_tf.results.files import read_result
+from recsys_tf.results.markdown import interval, made_by, markdown_table, training_seconds
+from recsys_tf.results.two_tower_tables import public_benchmarks
 
 _PLACE = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
-
-Result = dict[str, Any]
 
 
 def write_tables(readme: Path) -> None:
@@ -39,26 +37,6 @@ def write_tables(readme: Path) -> None:
         partial.write_text(_PLACE.sub(fill, text), encoding="utf-8")
 
 
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lay out a table whose first column is text and whose others are numbers."""
-    lines = [header, ["---", *("---:" for _ in header[1:])], *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-
-
-def interval(value: dict[str, float | None], digits: int = 3) -> str:
-    """Write "0.512 [0.498, 0.526]", or the figure alone where the interval is not known."""
-    mean, low, high = value["mean"], value["low"], value["high"]
-    if low is None or high is None:
-        return f"{mean:.{digits}f}"
-    return f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
-
-
-def _made_by(results: Sequence[Result]) -> str:
-    machines = {f"{one['machine']['cores']} cores, {one['machine']['processor']}" for one in results}
-    versions = {f"TensorFlow {one['packages']['tensorflow']}" for one in results}
-    return f"{'; '.join(sorted(machines))}; {'; '.join(sorted(versions))}."
-
-
 def _embedded() -> str:
     default, article, numeric = (read_result(f"embedded-{name}") for name in ("default", "article", "numeric"))
     columns = {"accuracy": "accuracy", "top5_accuracy": "top-5", "macro_recall": "macro recall", "macro_f1": "macro F1"}
@@ -75,7 +53,7 @@ def _embedded() -> str:
     return (
         f"{table}\n\n{scored['scored']:,} test events of {scored['users']:,} users, 95 % intervals over users. "
         f"The default preset covers {share:.0%} of the way from the best simple rule ({default['best_rule']}) to the "
-        f"ceiling. {_made_by([default, article, numeric])}"
+        f"ceiling. {made_by([default, article, numeric])}"
     )
 
 
@@ -126,51 +104,12 @@ def _real_logs() -> str:
                 interval(figures["classifier"]["accuracy"]),
                 f"{interval(figures[best]['accuracy'])} ({best})",
                 interval(figures["classifier"]["macro_f1"]),
-                f"{_training_seconds(result, 'classifier') / 60:.1f} min",
+                f"{training_seconds(result, 'classifier') / 60:.1f} min",
             ]
         )
     header = ["log", "rows read", "rejected (most often)", "events used", "users", "items", "target"]
     header += ["classifier accuracy", "best simple rule", "macro F1", "training"]
-    return f"{markdown_table(header, rows)}\n\n{_made_by(results)}"
-
-
-def _training_seconds(result: Result, model: str) -> float:
-    # A run of one model had one number.
-    seconds: dict[str, float] | float = result["training_seconds"]
-    return seconds[model] if isinstance(seconds, dict) else seconds
-
-
-_BENCHMARKS = {"amazon-beauty-5core": "two-tower-beauty", "amazon-sports-5core": "two-tower-sports"}
-_RULES = ("first-order Markov", "item-kNN", "most popular")
-
-
-def _two_tower() -> str:
-    """Our seeds beside the simple rules of the same runs and beside what others have published."""
-    rows, made_by = [], []
-    for data, name in _BENCHMARKS.items():
-        results = [read_result(path.stem) for path in sorted(DIRECTORY.glob(f"{name}-*.json"))]
-        if not results:
-            continue
-        made_by += results
-        named = [result["recommenders"]["two-tower"]["intervals"] for result in results]
-        ours = [_seeds([row[metric]["mean"] for row in named]) for metric in ("NDCG@10", "HR@10")]
-        minutes = sum(_training_seconds(result, "two_tower") for result in results) / len(results) / 60
-        rows.append([f"**two-tower, ours, on `{data}`**", *ours, f"{minutes:.0f} min"])
-        for peer, published in PUBLISHED[data].items():
-            rows.append([f"{peer}, published", *(f"{figure:.4f}" for figure in published), "–"])
-        for rule in _RULES:
-            figures = results[0]["recommenders"][rule]["intervals"]
-            rows.append([rule, *(f"{figures[metric]['mean']:.4f}" for metric in ("NDCG@10", "HR@10")), "–"])
-    table = markdown_table(["leave-one-out, whole catalogue, seen items removed", "NDCG@10", "HR@10", "training"], rows)
-    return f"{table}\n\n{_made_by(made_by)}"
-
-
-def _seeds(values: Sequence[float]) -> str:
-    """Write the mean over seeds and their smallest and largest value."""
-    mean = sum(values) / len(values)
-    if len(values) == 1:
-        return f"**{mean:.4f}** (1 seed)"
-    return f"**{mean:.4f}** ({len(values)} seeds, {min(values):.4f} to {max(values):.4f})"
+    return f"{markdown_table(header, rows)}\n\n{made_by(results)}"
 
 
 def _real_recommenders() -> str:
@@ -208,13 +147,13 @@ def _data_speed() -> str:
     rows += [
         [f"**{name}**", *(f"**{result['ratios'][name]:.1f}**" for result in results)] for name in results[0]["ratios"]
     ]
-    return f"{markdown_table(header, rows)}\n\n{_made_by(results)}"
+    return f"{markdown_table(header, rows)}\n\n{made_by(results)}"
 
 
 TABLES: dict[str, Callable[[], str]] = {
     "embedded": _embedded,
     "recommenders": _recommenders,
-    "two-tower": _two_tower,
+    "two-tower": public_benchmarks,
     "real-logs": _real_logs,
     "real-recommenders": _real_recommenders,
     "data-speed": _data_speed,

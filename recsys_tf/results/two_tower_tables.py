@@ -1,0 +1,147 @@
+"""The README's tables of the two-tower model: against what is published, and what each choice is worth."""
+
+from collections.abc import Mapping, Sequence
+
+from recsys_tf.results.files import DIRECTORY, read_result
+from recsys_tf.results.markdown import Result, interval, made_by, markdown_table, training_seconds
+from recsys_tf.results.peers import PUBLISHED
+
+_BENCHMARKS = {"amazon-beauty-5core": "two-tower-beauty", "amazon-sports-5core": "two-tower-sports"}
+_RULES = ("first-order Markov", "item-kNN", "most popular")
+_LOSSES = ("full", "sampled", "gbce", "in_batch")
+_ENCODERS = ("transformer", "gru", "lstm", "rnn", "bert")
+_ABLATIONS = {
+    "two-tower-beauty-1": "the recipe",
+    "ablation-mixture": "without the mixture",
+    "ablation-attributes": "without the attributes of the items",
+    "ablation-averaging": "with weight averaging (0.999)",
+    "ablation-relative-bias": "with a relative bias in the attention",
+}
+
+
+def public_benchmarks() -> str:
+    """Our seeds beside the simple rules of the same runs and beside what others have published."""
+    rows, used = [], []
+    for data, name in _BENCHMARKS.items():
+        results = [read_result(path.stem) for path in sorted(DIRECTORY.glob(f"{name}-*.json"))]
+        if not results:
+            continue
+        used += results
+        named = [_figures(result) for result in results]
+        ours = [_seeds([row[metric]["mean"] for row in named]) for metric in ("NDCG@10", "HR@10")]
+        minutes = sum(training_seconds(result, "two_tower") for result in results) / len(results) / 60
+        rows.append([f"**two-tower, ours, on `{data}`**", *ours, f"{minutes:.0f} min"])
+        for peer, published in PUBLISHED[data].items():
+            rows.append([f"{peer}, published", *(f"{figure:.4f}" for figure in published), "–"])
+        for rule in _RULES:
+            figures = results[0]["recommenders"][rule]["intervals"]
+            rows.append([rule, *(f"{figures[metric]['mean']:.4f}" for metric in ("NDCG@10", "HR@10")), "–"])
+    table = markdown_table(["leave-one-out, whole catalogue, seen items removed", "NDCG@10", "HR@10", "training"], rows)
+    return f"{table}\n\n{made_by(used)}"
+
+
+def encoders() -> str:
+    """Every encoder by the same recipe, beside the simple rules, on two public logs."""
+    sets = {
+        "yoochoose": ("`yoochoose-sample`", ("HR@20", "MRR@20")),
+        "retailrocket-new": ("`retailrocket`, new item", ("HR@20", "NDCG@20")),
+    }
+    columns: dict[str, dict[str, str]] = {}
+    used = []
+    for name, (title, metrics) in sets.items():
+        results = {encoder: read_result(f"{name}-{encoder}") for encoder in _ENCODERS}
+        used += list(results.values())
+        rows = {f"two-tower, {encoder}": _figures(result) for encoder, result in results.items()}
+        rules = results["transformer"]["recommenders"]
+        rows |= {rule: row["intervals"] for rule, row in rules.items() if not rule.startswith("two-tower")}
+        for metric in metrics:
+            columns[f"{title}: {metric}"] = {row: interval(figures[metric]) for row, figures in rows.items()}
+    names = list(dict.fromkeys(row for column in columns.values() for row in column))
+    rows_of_text = [[name, *(column.get(name, "–") for column in columns.values())] for name in names]
+    rows_of_text[0] = [f"**{cell}**" for cell in rows_of_text[0]]
+    return f"{markdown_table(['whole catalogue', *columns], rows_of_text)}\n\n{made_by(used)}"
+
+
+def losses() -> str:
+    """Every loss by the same recipe on two public sets, with what an epoch costs."""
+    speed = read_result("training-speed")
+    rows, used = [], [speed]
+    for loss in _LOSSES:
+        beauty = read_result("two-tower-beauty-1" if loss == "full" else f"beauty-{loss}")
+        yoochoose = read_result("yoochoose-transformer" if loss == "full" else f"yoochoose-{loss}")
+        used += [beauty, yoochoose]
+        cost = speed["rows"][f"transformer, {loss}"]
+        cells = [
+            *(f"{_figures(beauty)[metric]['mean']:.4f}" for metric in ("NDCG@10", "HR@10")),
+            *(f"{_figures(yoochoose)[metric]['mean']:.3f}" for metric in ("NDCG@10", "HR@10")),
+            f"{speed['sequences'] / cost['per_second']:.0f} s",
+            f"{cost['peak_mib']:,.0f} MiB",
+        ]
+        rows.append([f"`{loss}`", *cells])
+    header = ["loss", "Beauty NDCG@10", "HR@10", "yoochoose NDCG@10", "HR@10", "epoch (Beauty)", "peak memory"]
+    return f"{markdown_table(header, rows)}\n\n{made_by(used)}"
+
+
+def ablations() -> str:
+    """What each part of the recipe is worth on Beauty, one seed each."""
+    results = {title: read_result(name) for name, title in _ABLATIONS.items()}
+    rows = [
+        [
+            title,
+            *(f"{_figures(result)[metric]['mean']:.4f}" for metric in ("NDCG@10", "HR@10")),
+            str(result["epochs"]["two_tower"]),
+        ]
+        for title, result in results.items()
+    ]
+    header = ["`amazon-beauty-5core`, seed 1", "NDCG@10", "HR@10", "epochs"]
+    return f"{markdown_table(header, rows)}\n\n{made_by(list(results.values()))}"
+
+
+def search() -> str:
+    """Search → click on bestbuy: the two-tower model, the same one blinded, and looking the query up."""
+    results = {"": read_result("bestbuy-search"), ", training side only": read_result("bestbuy-search-select")}
+    names = ("two-tower", "two-tower, blind to the words", "query look-up", "most popular of 7 days", "most popular")
+    rows = []
+    for suffix, result in results.items():
+        for name in names if not suffix else ("two-tower", "query look-up"):
+            row = result["recommenders"][name]
+            words = row["slices"]["words of the search"]
+            cells = [interval(row["intervals"][metric]) for metric in ("MRR@5", "HR@10")]
+            rows.append([name + suffix, *cells, *(interval(words[one]) for one in ("seen in training", "new"))])
+    rows[0] = [f"**{cell}**" for cell in rows[0]]
+    header = ["`bestbuy-xbox-search`, split by time", "MAP@5", "HR@10", "NDCG@10, words seen", "NDCG@10, words new"]
+    return f"{markdown_table(header, rows)}\n\n{made_by(list(results.values()))}"
+
+
+def groceries() -> str:
+    """Repeated purchases on complete-journey: the two-tower model beside the rules."""
+    result = read_result("complete-journey-two-tower")
+    rows = sorted(result["recommenders"].items(), key=lambda pair: -pair[1]["intervals"]["NDCG@10"]["mean"])
+    metrics = ("NDCG@10", "HR@10", "MRR@10")
+    cells = [[name, *(interval(row["intervals"][metric]) for metric in metrics)] for name, row in rows]
+    return f"{markdown_table(['`complete-journey`, split by time', *metrics], cells)}\n\n{made_by([result])}"
+
+
+def training_speed() -> str:
+    """Sequences and answers per second and peak memory of every encoder and loss, beside two references."""
+    result = read_result("training-speed")
+    rows = [
+        [title, f"{row['per_second']:,.0f}", f"{row['answers_per_second']:,.0f}", f"{row.get('peak_mib', 0):,.0f} MiB"]
+        for title, row in result["rows"].items()
+    ]
+    ratios = [[f"**{title}**", f"**{ratio:.2f}**", "", ""] for title, ratio in result["ratios"].items()]
+    table = markdown_table(["", "sequences/s", "answers/s", "peak memory"], rows + ratios)
+    return f"{table}\n\n{made_by([result])}"
+
+
+def _figures(result: Result) -> Mapping[str, dict[str, float]]:
+    figures: Mapping[str, dict[str, float]] = result["recommenders"]["two-tower"]["intervals"]
+    return figures
+
+
+def _seeds(values: Sequence[float]) -> str:
+    """Write the mean over seeds and their smallest and largest value."""
+    mean = sum(values) / len(values)
+    if len(values) == 1:
+        return f"**{mean:.4f}** (1 seed)"
+    return f"**{mean:.4f}** ({len(values)} seeds, {min(values):.4f} to {max(values):.4f})"
