@@ -14,12 +14,13 @@ from recsys_tf.errors import InputError
 def measure_in_process(module: str, function: str, *arguments: str) -> dict[str, float]:
     """Run module.function(*arguments) in a fresh Python and return its figures with "peak_mib" added.
 
-    The function returns a dict of figures; peak memory is the process' largest resident set, in MiB.
+    The function returns a dict of figures; peak memory is the process' largest resident set, in MiB, at the end unless
+    the function has measured it before.
     """
     code = (
         f"import importlib, json; m = importlib.import_module({module!r}); "
         f"from recsys_tf.benchmarks.measuring import peak_mib; "
-        f"figures = m.{function}(*{arguments!r}); print('FIGURES', json.dumps(dict(figures, peak_mib=peak_mib())))"
+        f"figures = m.{function}(*{arguments!r}); print('FIGURES', json.dumps(dict(peak_mib=peak_mib()) | figures))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     line = next((line for line in done.stdout.splitlines() if line.startswith("FIGURES ")), None)

@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from recsys_tf.benchmarks.measuring import measure_in_process, timed
+from recsys_tf.benchmarks.measuring import measure_in_process, peak_mib, timed
 from recsys_tf.config import FeatureConfig, FilterConfig, SplitConfig, TwoTowerConfig, two_tower_fit
 from recsys_tf.errors import InputError
 from recsys_tf.results.files import publish_result
 
 _BATCH = 128
 _WARM_UP = 10
+_CROWD = "8"  # times the users, for a look at memory
 PRODUCTS, TUTORIAL = "bare products", "TFRS tutorial's way"
 
 
@@ -47,6 +48,10 @@ def benchmark_training(data: Path, steps: int, publish: str) -> None:
             _print_row(title, figures[title])
         figures["evaluation, whole catalogue"] = measure_in_process(__name__, "evaluation_speed", str(folder))
         _print_row("evaluation, whole catalogue", figures["evaluation, whole catalogue"])
+        crowd = measure_in_process(__name__, "train_steps", str(folder), str(steps), "transformer", "full", _CROWD)
+        figures[f"transformer, full, {_CROWD} times the users"] = crowd
+        _print_row(f"transformer, full, {_CROWD} times the users", crowd)
+        waiting = measure_in_process(__name__, "input_wait", str(folder), str(steps))
     seconds = {title: one["seconds"] for title, one in figures.items()}
     answers = {title: one["answers_per_second"] for title, one in figures.items()}
     evaluation = figures["evaluation, whole catalogue"]
@@ -57,12 +62,22 @@ def benchmark_training(data: Path, steps: int, publish: str) -> None:
         "reader / transformer, full, sequences per second": figures["transformer, full"]["reader_per_second"]
         / figures["transformer, full"]["per_second"],
         "evaluation / its matrix product, speed": evaluation["product_seconds"] / evaluation["seconds"],
+        f"peak memory, {_CROWD} times the users / as they are": crowd["peak_mib"]
+        / figures["transformer, full"]["peak_mib"],
+        "share of a step spent waiting for input (profiler)": waiting["share"],
     }
     print()
     for title, ratio in ratios.items():
         print(f"{title:<56} {ratio:8.2f}")
     if publish:
-        result = {"data": data.name, "steps": steps, "batch": _BATCH, "rows": figures, "ratios": ratios}
+        result = {
+            "data": data.name,
+            "steps": steps,
+            "batch": _BATCH,
+            "sequences": int(figures["transformer, full"]["sequences"]),
+            "rows": figures,
+            "ratios": ratios,
+        }
         print(f"published as {publish_result(publish, result)}")
 
 
@@ -85,10 +100,12 @@ def _prepare(data: Path, directory: Path) -> Path:
     return directory
 
 
-def _batches(folder: str, static_shapes: bool = False) -> tuple[Any, Any]:
+def _batches(folder: str, static_shapes: bool = False, times: int = 1) -> tuple[Any, Any]:
     from recsys_tf.sequences.dataset import Windowing, open_prepared, retrieval_batches
 
     data = open_prepared(Path(folder) / "prepared")
+    # The same shards several times over are as many users more, of the same catalogue.
+    data = dataclasses.replace(data, facts={**data.facts, "shards": data.facts["shards"] * times})
     return data, retrieval_batches(data, Windowing("training", "all", "next_item", 1), _BATCH, 1, static_shapes)
 
 
@@ -98,21 +115,56 @@ def _figures(seconds: float, batches: list[dict[str, Any]], one_answer: bool = F
     return {"seconds": seconds, "per_second": sequences / seconds, "answers_per_second": answers / seconds}
 
 
-def train_steps(folder: str, steps: str, encoder: str, loss: str) -> dict[str, float]:
-    """Train the default two-tower model with the given encoder and loss, after a warm-up on other batches."""
+def _warm_model(data: Any, batches: Any, steps: int, config: TwoTowerConfig) -> Any:
     from recsys_tf.training.fit import adam
     from recsys_tf.training.fit_two_tower import new_two_tower
 
-    data, batches = _batches(folder)
-    config = TwoTowerConfig(encoder=encoder, loss=loss)  # type: ignore[arg-type]
     model = new_two_tower(data, config)
-    model.compile(optimizer=adam(two_tower_fit(), int(steps)))
+    model.compile(optimizer=adam(two_tower_fit(), steps))
     model.fit(batches.take(_WARM_UP), verbose=0)
+    return model
+
+
+def train_steps(folder: str, steps: str, encoder: str, loss: str, times: str = "1") -> dict[str, float]:
+    """Train the default two-tower model with the given encoder and loss, after a warm-up on other batches.
+
+    times: pretend that the log has so many times as many users.
+    """
+    data, batches = _batches(folder, times=int(times))
+    model = _warm_model(data, batches, int(steps), TwoTowerConfig(encoder=encoder, loss=loss))  # type: ignore[arg-type]
     measured = batches.take(int(steps))
     seconds, _ = timed(lambda: model.fit(measured, verbose=0))
+    memory = peak_mib()
     reading, read = timed(lambda: list(measured.as_numpy_iterator()))
-    figures = _figures(seconds, read)
-    return figures | {"reader_per_second": sum(len(batch["held"]) for batch in read) / reading}
+    total = sum(len(batch["held"]) for batch in batches.as_numpy_iterator()) if times == "1" else 0
+    speed = {"reader_per_second": sum(len(batch["held"]) for batch in read) / reading}
+    return _figures(seconds, read) | speed | {"sequences": total, "peak_mib": memory}
+
+
+def input_wait(folder: str, steps: str) -> dict[str, float]:
+    """Ask TensorFlow's profiler which share of the time between the first step and the last one waits for a batch."""
+    import tensorflow as tf
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    data, batches = _batches(folder)
+    model = _warm_model(data, batches, int(steps), TwoTowerConfig())
+    with tempfile.TemporaryDirectory() as logs:
+        tf.profiler.experimental.start(logs)
+        model.fit(batches.take(int(steps)), verbose=0)
+        tf.profiler.experimental.stop()
+        space = xplane_pb2.XSpace()
+        space.ParseFromString(next(Path(logs).rglob("*.xplane.pb")).read_bytes())
+    spans = [
+        (line.timestamp_ns * 1000 + event.offset_ps, event.duration_ps)
+        for plane in space.planes
+        for line in plane.lines
+        for event in line.events
+        if plane.event_metadata[event.metadata_id].name.startswith("IteratorGetNextOp::DoCompute")
+    ]
+    # The first batch waits for the shuffled pool to fill: that is the start of an epoch, not a step.
+    (began, first), *rest = sorted(spans)
+    ended = max(at + duration for at, duration in rest)
+    return {"share": sum(duration for _, duration in rest) / (ended - began - first), "steps": float(len(rest))}
 
 
 def bare_products(folder: str, steps: str) -> dict[str, float]:

@@ -21,7 +21,7 @@ _DOUBT = 3.0  # counts added to an item's total: few observations say little
 _SEARCH_DOUBT = 0.5  # the same for searches, whose words say more
 _MOST = 100  # followers kept per item or search
 # Weights that are tried for each voice, beside 1 for the towers.
-_TRIED = (0.0, 0.01, 0.03, 0.1, 0.2, 0.35, 0.6, 1.0)
+_TRIED = (0.0, 0.01, 0.03, 0.1, 0.2, 0.35, 0.6, 1.0, 2.0, 4.0)
 _ROUNDS = 2  # over the voices, since the best weight of one depends on the others
 
 
