@@ -248,6 +248,8 @@ class EvaluateConfig:
     bootstrap_samples: int = 1000
     # Test events that are scored at most, drawn with the seed; 0 scores all.
     max_queries: int = 50_000
+    # Folders of other runs on the same prepared data, whose two-tower models answer the same questions, row by row.
+    beside: tuple[Path, ...] = ()
     # Ask the simulator's judge how likely the users are to click and buy what they are shown (simulated logs only).
     online: bool = False
     # Seed of the resampling.

@@ -207,6 +207,7 @@ def _result(run: Run, evaluation: Evaluation, config: EvaluateConfig) -> dict[st
         **_class_figures(evaluation.classifier),
         "slice_sizes": evaluation.slice_sizes,
         "recommenders": plain({name: dataclasses.asdict(row) for name, row in evaluation.recommenders.items()}),
+        "differences_in_ndcg@10": plain(evaluation.differences.get(TWO_TOWER, {})),
     }
 
 

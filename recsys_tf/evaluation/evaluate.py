@@ -26,6 +26,7 @@ from recsys_tf.evaluation.recommender_evaluation import (
     RecommenderFigures,
     Scores,
     baseline_scores,
+    beside_name,
     evaluate_recommenders,
 )
 from recsys_tf.evaluation.recommender_report import recommender_sections
@@ -33,7 +34,7 @@ from recsys_tf.evaluation.two_tower_scores import two_tower_scorer
 from recsys_tf.models.cosine_recommender import cosine_scores
 from recsys_tf.page import Report, plain, write_report
 from recsys_tf.sequences.vocabularies import FIRST
-from recsys_tf.training.runs import Run, load_classifier, load_two_tower, run_directory
+from recsys_tf.training.runs import Run, load_classifier, load_two_tower, open_run, run_directory
 
 # The model that stands behind a row.
 _TRAINED = {TWO_TOWER: "two_tower", COSINE: "classifier"}
@@ -126,17 +127,7 @@ def _measure_recommenders(
     catalogue = run.data.space.catalogue
     if len(queries) == 0 or not (training.row >= FIRST).any():
         return None
-    scorers: dict[str, Callable[[slice], Scores]] = {}
-    vectors: npt.NDArray[np.float32] | None = None
-    if "two_tower" in run.models:
-        retrieval = load_two_tower(run)
-        candidates = retrieval.model.candidates()
-        scorers[TWO_TOWER] = two_tower_scorer(retrieval, candidates, queries)
-        if queries.ids["words"].any():
-            scorers[BLINDED] = two_tower_scorer(retrieval, candidates, queries.blinded())
-        if len(np.unique(queries.target_behavior)) > 1:
-            scorers[TOLD] = two_tower_scorer(retrieval, candidates, queries, told=True)
-        vectors = candidates.numpy()
+    scorers, vectors = _two_tower_scorers(run, queries, config)
     if classifier is not None:
         scorers[COSINE] = _cosine_scorer(run, classifier, queries)
     baselines, seconds = baseline_scores(training, queries, len(catalogue))
@@ -146,6 +137,37 @@ def _measure_recommenders(
     histories = run.facts["history"]
     trained = {name: sum(histories[model]["seconds"]) for name, model in _TRAINED.items() if model in histories}
     return dataclasses.replace(evaluation, training_seconds=seconds | trained)
+
+
+def _two_tower_scorers(
+    run: Run, queries: Queries, config: EvaluateConfig
+) -> tuple[dict[str, Callable[[slice], Scores]], npt.NDArray[np.float32] | None]:
+    """Return the scorers of the two-tower models, and the vectors [items, width] of the run's own."""
+    scorers: dict[str, Callable[[slice], Scores]] = {}
+    vectors: npt.NDArray[np.float32] | None = None
+    if "two_tower" in run.models:
+        retrieval = load_two_tower(run)
+        candidates = retrieval.model.candidates()
+        vectors = candidates.numpy()
+        scorers[TWO_TOWER] = two_tower_scorer(retrieval, candidates, queries)
+        if queries.ids["words"].any():
+            scorers[BLINDED] = two_tower_scorer(retrieval, candidates, queries.blinded())
+        if len(np.unique(queries.target_behavior)) > 1:
+            scorers[TOLD] = two_tower_scorer(retrieval, candidates, queries, told=True)
+    for other in config.beside:
+        beside = load_two_tower(_run_beside(run, other))
+        scorers[beside_name(other)] = two_tower_scorer(beside, beside.model.candidates(), queries)
+    return scorers, vectors
+
+
+def _run_beside(run: Run, other: Path) -> Run:
+    beside = open_run(other)
+    if "two_tower" not in beside.models:
+        raise InputError("there is no two-tower model in this run", file=other)
+    # The hashes are those of vocabularies, catalogue and shards: the same ids, the same questions.
+    if beside.data.facts["sha256"] != run.data.facts["sha256"]:
+        raise InputError("this run was trained on other data, or prepared otherwise", file=other)
+    return beside
 
 
 def _cosine_scorer(run: Run, classifier: _MeasuredClassifier, queries: Queries) -> Callable[[slice], Scores]:

@@ -72,6 +72,11 @@ class RecommenderEvaluation:
     training_seconds: dict[str, float] = field(default_factory=dict)
 
 
+def beside_name(run: Path) -> str:
+    """Name the row of another run's two-tower model."""
+    return f"{TWO_TOWER} of {run.name}"
+
+
 def baseline_scores(
     training: TrainingEvents, queries: Queries, number_of_items: int
 ) -> tuple[dict[str, Callable[[slice], Scores]], dict[str, float]]:

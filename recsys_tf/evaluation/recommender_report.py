@@ -47,19 +47,23 @@ def recommender_sections(
     rows = evaluation.rows
     main = f"NDCG@{SHOWN if SHOWN in config.ks else max(config.ks)}"
     order = sorted(rows, key=lambda name: -rows[name].intervals[main].mean)
-    learned = [order.index(name) for name in _ABOUT if name in rows]
+    models = [name for name in order if is_model(name)]
+    learned = [order.index(name) for name in models]
     sections = [
         _ranking_section(rows, order, learned, config, main, history, directory),
         _cost_section(evaluation, main, directory),
         _slices_section(evaluation, order, directory),
         Section("The lists of the next item", "", [_lists_table(rows, order, learned)]),
-        Section(
-            "Which differences are more than chance", "", [differences_table(evaluation.differences, tuple(_ABOUT))]
-        ),
+        Section("Which differences are more than chance", "", [differences_table(evaluation.differences, models)]),
     ]
     if all(row.online for row in rows.values()):
         sections.append(_online_section(rows, order, learned))
     return [section for section in sections if section is not None]
+
+
+def is_model(name: str) -> bool:
+    """Say whether a row is that of a learned model, of this run or of one beside it, and not that of a simple rule."""
+    return name in _ABOUT or name.startswith(f"{TWO_TOWER} of ")
 
 
 def differences_table(differences: Mapping[str, Mapping[str, Difference]], models: Sequence[str] = ()) -> Table:
@@ -136,7 +140,7 @@ def _slices_section(evaluation: RecommenderEvaluation, order: Sequence[str], dir
     rows, sizes = evaluation.rows, evaluation.slice_sizes
     if not sizes:
         return None
-    rules = [name for name in order if name not in _ABOUT]
+    rules = [name for name in order if not is_model(name)]
     names = [*(name for name in _ABOUT if name in rows), *rules[:2]]
     drawn = [name for name in names if name not in (BLINDED, TOLD)]
     table = Table(

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from recsys_tf.evaluation.recommender_evaluation import (
     TWO_TOWER,
     RecommenderEvaluation,
     RecommenderFigures,
+    beside_name,
     compare,
 )
 from recsys_tf.evaluation.recommender_plots import (
@@ -27,7 +29,12 @@ from recsys_tf.evaluation.recommender_plots import (
     quality_against_time_plot,
     slices_plot,
 )
-from recsys_tf.evaluation.recommender_report import by_strength, differences_table, recommender_sections
+from recsys_tf.evaluation.recommender_report import (
+    by_strength,
+    differences_table,
+    is_model,
+    recommender_sections,
+)
 from recsys_tf.training.runs import open_run
 from recsys_tf.workflow import train
 
@@ -236,3 +243,22 @@ def test_the_page_of_both_and_its_json(tiny: TrainConfig) -> None:
             assert difference["interval"]["mean"] == -differences[second][first]["interval"]["mean"]
             assert difference["p_value"] == differences[second][first]["p_value"]
     assert numbers["recommenders"][TWO_TOWER]["slices"].keys() == numbers["slice_sizes"].keys()
+
+
+def test_another_run_can_stand_beside(tiny: TrainConfig, tmp_path: Path) -> None:
+    config = dataclasses.replace(tiny, model="two_tower")
+    directory = train(config)
+    same = tmp_path / "again"
+    shutil.copytree(directory, same)
+    beside = dataclasses.replace(config.evaluate, beside=(same,))
+    evaluation = evaluate_run(open_run(directory), beside, directory)
+    name = beside_name(same)
+    assert is_model(name)
+    assert not is_model("most popular")
+    assert evaluation.recommenders[name].intervals == evaluation.recommenders[TWO_TOWER].intervals
+    assert evaluation.differences[name][TWO_TOWER].interval.mean == 0
+    facts = json.loads((same / "prepared" / "dataset.json").read_text(encoding="utf-8"))
+    facts["sha256"] = {}
+    (same / "prepared" / "dataset.json").write_text(json.dumps(facts), encoding="utf-8")
+    with pytest.raises(InputError, match="prepared otherwise"):
+        evaluate_run(open_run(directory), beside, directory)
