@@ -1,6 +1,7 @@
 """The README's tables of the two-tower model: against what is published, and what each choice is worth."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from recsys_tf.results.files import DIRECTORY, read_result
 from recsys_tf.results.markdown import Result, interval, made_by, markdown_table, training_seconds
@@ -10,6 +11,7 @@ _BENCHMARKS = {"amazon-beauty-5core": "two-tower-beauty", "amazon-sports-5core":
 _RULES = ("first-order Markov", "item-kNN", "most popular")
 _LOSSES = ("full", "sampled", "gbce", "in_batch")
 _ENCODERS = ("transformer", "gru", "lstm", "rnn", "bert")
+_VARIANTS = ("two-tower, told the behaviour", "two-tower, blind to the words")
 _ABLATIONS = {
     "two-tower-beauty-1": "the recipe",
     "ablation-mixture": "without the mixture",
@@ -41,25 +43,43 @@ def public_benchmarks() -> str:
 
 
 def encoders() -> str:
-    """Every encoder by the same recipe, beside the simple rules, on two public logs."""
+    """Every encoder by the same recipe, beside the simple rules, on two public logs, the best one against each."""
     sets = {
         "yoochoose": ("`yoochoose-sample`", ("HR@20", "MRR@20")),
         "retailrocket-new": ("`retailrocket`, new item", ("HR@20", "NDCG@20")),
     }
-    columns: dict[str, dict[str, str]] = {}
+    columns: list[tuple[str, dict[str, str]]] = []
     used = []
     for name, (title, metrics) in sets.items():
-        results = {encoder: read_result(f"{name}-{encoder}") for encoder in _ENCODERS}
-        used += list(results.values())
-        rows = {f"two-tower, {encoder}": _figures(result) for encoder, result in results.items()}
-        rules = results["transformer"]["recommenders"]
-        rows |= {rule: row["intervals"] for rule, row in rules.items() if not rule.startswith("two-tower")}
+        result = read_result(f"{name}-encoders")
+        used.append(result)
+        named = {row: _encoder_name(row, name) for row in result["recommenders"] if row not in _VARIANTS}
         for metric in metrics:
-            columns[f"{title}: {metric}"] = {row: interval(figures[metric]) for row, figures in rows.items()}
-    names = list(dict.fromkeys(row for column in columns.values() for row in column))
-    rows_of_text = [[name, *(column.get(name, "–") for column in columns.values())] for name in names]
-    rows_of_text[0] = [f"**{cell}**" for cell in rows_of_text[0]]
-    return f"{markdown_table(['whole catalogue', *columns], rows_of_text)}\n\n{made_by(used)}"
+            recommenders = result["recommenders"]
+            cells = {named[row]: interval(recommenders[row]["intervals"][metric]) for row in named}
+            columns.append((f"{title}: {metric}", cells))
+        differences = result["differences_in_ndcg@10"]
+        cells = {named[row]: _difference_text(one) for row, one in differences.items() if row in named}
+        columns.append(("transformer's lead in NDCG@10", cells))
+    names = sorted(
+        dict.fromkeys(row for _, column in columns for row in column),
+        key=lambda row: (not row.startswith("two-tower"), [*_ENCODERS, row].index(row.removeprefix("two-tower, "))),
+    )
+    rows = [[name, *(column.get(name, "–") for _, column in columns)] for name in names]
+    rows[0] = [f"**{cell}**" for cell in rows[0]]
+    header = ["whole catalogue", *(title for title, _ in columns)]
+    return f"{markdown_table(header, rows)}\n\n{made_by(used)}"
+
+
+def _encoder_name(row: str, prefix: str) -> str:
+    if row == "two-tower":
+        return "two-tower, transformer"
+    return row.replace(f"two-tower of {prefix}-", "two-tower, ")
+
+
+def _difference_text(difference: dict[str, Any]) -> str:
+    p_value = difference["p_value"]
+    return f"{difference['interval']['mean']:+.3f} (p {'< 0.001' if p_value < 0.001 else f'= {p_value:.3f}'})"
 
 
 def losses() -> str:
