@@ -105,7 +105,9 @@ def _quality_plot(points: Mapping[str, tuple[float, Interval]], metric: str, tit
     margin = max(10 ** (0.12 * np.ptp(np.log10(costs))), 1.5)
     axes.set(xscale="log", xlim=(costs.min() / margin, costs.max() * margin))
     axes.set(xlabel=across, ylabel=f"{metric} (95 % interval)")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    # Over many decades the numbers between their ends would run into each other.
+    wide = np.ptp(np.log10(costs)) + 2 * np.log10(margin) > 3
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(color=LINE, lw=0.8, zorder=0)

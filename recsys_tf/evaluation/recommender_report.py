@@ -30,7 +30,7 @@ _ABOUT = {
     "categories apart, not items: compare it with the simple rules before putting it to use.",
 }
 # Seconds; what is faster is drawn here, since a logarithm knows no zero.
-_SHORTEST = 1e-3
+_SHORTEST = 0.01
 _LISTS = {
     f"coverage@{SHOWN}": "coverage",
     f"gini@{SHOWN}": "Gini",
@@ -51,7 +51,7 @@ def recommender_sections(
     learned = [order.index(name) for name in models]
     sections = [
         _ranking_section(rows, order, learned, config, main, history, directory),
-        _cost_section(evaluation, main, directory),
+        _cost_section(evaluation, order, main, directory),
         _slices_section(evaluation, order, directory),
         Section("The lists of the next item", "", [_lists_table(rows, order, learned)]),
         Section("Which differences are more than chance", "", [differences_table(evaluation.differences, models)]),
@@ -125,13 +125,19 @@ def _ranking_section(
     return Section("The next item", " ".join(_ABOUT[name] for name in names), tables, save_plots(plots, directory))
 
 
-def _cost_section(evaluation: RecommenderEvaluation, main: str, directory: Path) -> Section | None:
-    seconds = {
-        name: max(one, _SHORTEST) for name, one in evaluation.training_seconds.items() if name in evaluation.rows
-    }
-    if not seconds:
+def _cost_section(
+    evaluation: RecommenderEvaluation, order: Sequence[str], main: str, directory: Path
+) -> Section | None:
+    """Draw quality against training time, of the models and of the three best simple rules."""
+    known = [name for name in order if name in evaluation.training_seconds]
+    if not known:
         return None
-    points = {name: (one, evaluation.rows[name].intervals[main]) for name, one in seconds.items()}
+    rules = [name for name in known if not is_model(name)]
+    points = {
+        name: (max(evaluation.training_seconds[name], _SHORTEST), evaluation.rows[name].intervals[main])
+        for name in known
+        if is_model(name) or name in rules[:3]
+    }
     plot = quality_against_time_plot(points, main)
     return Section("What quality costs", "", [], save_plots({"quality_against_time.png": plot}, directory))
 
