@@ -17,7 +17,9 @@ from recsys_tf.evaluation.bootstrap import Difference, Interval
 from recsys_tf.evaluation.evaluate import evaluate_run
 from recsys_tf.evaluation.plots import Plot, learning_curves_plot
 from recsys_tf.evaluation.recommender_evaluation import (
+    BLINDED,
     COSINE,
+    TOLD,
     TWO_TOWER,
     RecommenderEvaluation,
     RecommenderFigures,
@@ -218,6 +220,7 @@ def test_the_page_of_a_two_tower_model(tiny: TrainConfig) -> None:
     assert evaluation.classifier is None
     assert TWO_TOWER in evaluation.recommenders
     assert COSINE not in evaluation.recommenders
+    assert {TOLD, BLINDED} < set(evaluation.recommenders)
     assert "diversity@10" in evaluation.recommenders[TWO_TOWER].lists
     assert evaluation.queries == min(200, evaluation.possible)
     assert titles(evaluation.page) == [*NEXT_ITEM, "Simulated clicks and purchases"]
