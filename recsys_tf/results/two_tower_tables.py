@@ -9,16 +9,8 @@ from recsys_tf.results.peers import PUBLISHED
 
 _BENCHMARKS = {"amazon-beauty-5core": "two-tower-beauty", "amazon-sports-5core": "two-tower-sports"}
 _RULES = ("first-order Markov", "item-kNN", "most popular")
-_LOSSES = ("full", "sampled", "gbce", "in_batch")
 _ENCODERS = ("transformer", "gru", "lstm", "rnn", "bert")
 _VARIANTS = ("two-tower, told the behaviour", "two-tower, blind to the words")
-_ABLATIONS = {
-    "two-tower-beauty-1": "the recipe",
-    "ablation-mixture": "without the mixture",
-    "ablation-attributes": "without the attributes of the items",
-    "ablation-averaging": "with weight averaging (0.999)",
-    "ablation-relative-bias": "with a relative bias in the attention",
-}
 
 
 def public_benchmarks() -> str:
@@ -82,41 +74,6 @@ def _difference_text(difference: dict[str, Any]) -> str:
     return f"{difference['interval']['mean']:+.3f} (p {'< 0.001' if p_value < 0.001 else f'= {p_value:.3f}'})"
 
 
-def losses() -> str:
-    """Every loss by the same recipe on two public sets, with what an epoch costs."""
-    speed = read_result("training-speed")
-    rows, used = [], [speed]
-    for loss in _LOSSES:
-        beauty = read_result("two-tower-beauty-1" if loss == "full" else f"beauty-{loss}")
-        yoochoose = read_result("yoochoose-transformer" if loss == "full" else f"yoochoose-{loss}")
-        used += [beauty, yoochoose]
-        cost = speed["rows"][f"transformer, {loss}"]
-        cells = [
-            *(f"{_figures(beauty)[metric]['mean']:.4f}" for metric in ("NDCG@10", "HR@10")),
-            *(f"{_figures(yoochoose)[metric]['mean']:.3f}" for metric in ("NDCG@10", "HR@10")),
-            f"{speed['sequences'] / cost['per_second']:.0f} s",
-            f"{cost['peak_mib']:,.0f} MiB",
-        ]
-        rows.append([f"`{loss}`", *cells])
-    header = ["loss", "Beauty NDCG@10", "HR@10", "yoochoose NDCG@10", "HR@10", "epoch (Beauty)", "peak memory"]
-    return f"{markdown_table(header, rows)}\n\n{made_by(used)}"
-
-
-def ablations() -> str:
-    """What each part of the recipe is worth on Beauty, one seed each."""
-    results = {title: read_result(name) for name, title in _ABLATIONS.items()}
-    rows = [
-        [
-            title,
-            *(f"{_figures(result)[metric]['mean']:.4f}" for metric in ("NDCG@10", "HR@10")),
-            str(result["epochs"]["two_tower"]),
-        ]
-        for title, result in results.items()
-    ]
-    header = ["`amazon-beauty-5core`, seed 1", "NDCG@10", "HR@10", "epochs"]
-    return f"{markdown_table(header, rows)}\n\n{made_by(list(results.values()))}"
-
-
 def search() -> str:
     """Search → click on bestbuy: the two-tower model, the same one blinded, and looking the query up."""
     results = {"": read_result("bestbuy-search"), ", training side only": read_result("bestbuy-search-select")}
@@ -140,18 +97,6 @@ def groceries() -> str:
     metrics = ("NDCG@10", "HR@10", "MRR@10")
     cells = [[name, *(interval(row["intervals"][metric]) for metric in metrics)] for name, row in rows]
     return f"{markdown_table(['`complete-journey`, split by time', *metrics], cells)}\n\n{made_by([result])}"
-
-
-def training_speed() -> str:
-    """Sequences and answers per second and peak memory of every encoder and loss, beside two references."""
-    result = read_result("training-speed")
-    rows = [
-        [title, f"{row['per_second']:,.0f}", f"{row['answers_per_second']:,.0f}", f"{row.get('peak_mib', 0):,.0f} MiB"]
-        for title, row in result["rows"].items()
-    ]
-    ratios = [[f"**{title}**", f"**{ratio:.2f}**", "", ""] for title, ratio in result["ratios"].items()]
-    table = markdown_table(["", "sequences/s", "answers/s", "peak memory"], rows + ratios)
-    return f"{table}\n\n{made_by([result])}"
 
 
 def _figures(result: Result) -> Mapping[str, dict[str, float]]:
