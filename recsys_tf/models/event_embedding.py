@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from recsys_tf.models.lookup import Embedding
 from recsys_tf.sequences.feature_space import FeatureSpace
 from recsys_tf.sequences.features import GAP_BUCKETS, HOUR_BUCKETS, WEEKDAY_BUCKETS
 from recsys_tf.sequences.vocabularies import PADDING, UNKNOWN
@@ -58,8 +59,7 @@ class EventEmbedding(tf.keras.layers.Layer):  # type: ignore[misc]
         self._sizes, self._width = sizes, width
         self._item_dropout, self._context_dropout = item_dropout, context_dropout
         self._embeddings = {
-            name: tf.keras.layers.Embedding(input_dim=size, output_dim=width, name=name)
-            for name, size in vars(sizes).items()
+            name: Embedding(input_dim=size, output_dim=width, name=name) for name, size in vars(sizes).items()
         }
 
     def call(self, features: dict[str, Any], training: bool | None = None) -> Any:

@@ -31,6 +31,7 @@ def full_softmax(queries: Any, candidates: Any, targets: Any, weights: Any, chun
         width = queries.shape[-1]
         number = tf.shape(queries)[0]
         chunks = -(-number // chunk)
+        # Every chunk has the same shape, the last one too: products of a new shape first have to be planned.
         rest = chunks * chunk - number
         padded = tf.reshape(tf.pad(queries, [[0, rest], [0, 0]]), [-1, chunk, width])
         target, weight = (tf.reshape(tf.pad(one, [[0, rest]]), [-1, chunk]) for one in (targets, weights))
@@ -38,12 +39,15 @@ def full_softmax(queries: Any, candidates: Any, targets: Any, weights: Any, chun
         def one_chunk(at: Any, loss: Any, by_query: Any, by_candidate: Any) -> Any:
             query, weight_here = padded[at], weight[at]
             scores = tf.matmul(query, candidates, transpose_b=True)  # [chunk, items]
-            whole = tf.reduce_logsumexp(scores, axis=1)
             own = tf.gather(scores, target[at], batch_dims=1)
-            loss += tf.reduce_sum(weight_here * (whole - own))
-            share = tf.exp(scores - whole[:, tf.newaxis]) * weight_here[:, tf.newaxis]
-            by_query = by_query.write(at, tf.matmul(share, candidates))
-            return at + 1, loss, by_query, by_candidate + tf.matmul(share, query, transpose_a=True)
+            highest = tf.reduce_max(scores, axis=1, keepdims=True)
+            odds = tf.exp(scores - highest)
+            whole = tf.reduce_sum(odds, axis=1, keepdims=True)
+            loss += tf.reduce_sum(weight_here * (tf.math.log(whole) + highest)[:, 0] - weight_here * own)
+            # Dividing the odds by their sum here would be one more pass over all scores.
+            share = weight_here[:, tf.newaxis] / whole
+            by_query = by_query.write(at, tf.matmul(odds, candidates) * share)
+            return at + 1, loss, by_query, by_candidate + tf.matmul(odds, query * share, transpose_a=True)
 
         start = (
             tf.constant(0),

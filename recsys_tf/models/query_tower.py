@@ -8,6 +8,7 @@ from recsys_tf.config import TwoTowerConfig
 from recsys_tf.models.candidate_tower import WordEmbedding, small_random
 from recsys_tf.models.encoders import build_encoder
 from recsys_tf.models.event_embedding import CONTEXT, EventSizes
+from recsys_tf.models.lookup import Embedding
 from recsys_tf.sequences.vocabularies import PADDING
 
 # Asked for the next event whatever the user does with it.
@@ -25,14 +26,12 @@ class QueryTower(tf.keras.layers.Layer):  # type: ignore[misc]
         self._width, self._context_dropout = config.width, config.context_dropout
         self._words = words
         self._embeddings = {
-            name: tf.keras.layers.Embedding(
-                getattr(sizes, name), config.width, embeddings_initializer=small_random(), name=name
-            )
+            name: Embedding(getattr(sizes, name), config.width, embeddings_initializer=small_random(), name=name)
             for name in ("behavior", *CONTEXT)
         }
         self._encoder = build_encoder(config, max_positions)
-        self._scale = tf.keras.layers.Embedding(sizes.behavior, config.width, embeddings_initializer="zeros")
-        self._shift = tf.keras.layers.Embedding(sizes.behavior, config.width, embeddings_initializer="zeros")
+        self._scale = Embedding(sizes.behavior, config.width, embeddings_initializer="zeros")
+        self._shift = Embedding(sizes.behavior, config.width, embeddings_initializer="zeros")
 
     def call(
         self,

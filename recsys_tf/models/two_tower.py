@@ -17,6 +17,7 @@ from recsys_tf.models import losses
 from recsys_tf.models.candidate_tower import CandidateTower, WordEmbedding
 from recsys_tf.models.event_embedding import event_sizes
 from recsys_tf.models.item_frequency import ItemFrequency
+from recsys_tf.models.lookup import lookup
 from recsys_tf.models.negatives import across_replicas, draw_items, draw_positions, owns
 from recsys_tf.models.query_tower import ANY_BEHAVIOR, QueryTower
 from recsys_tf.sequences.feature_space import FeatureSpace
@@ -85,7 +86,7 @@ class TwoTower(tfrs.Model):  # type: ignore[misc]
     def _loss(self, inputs: Tensors, training: bool) -> Any:
         table = self.candidate_tower.table(training=training) if self._config.loss == "full" else None
         row = inputs["row"]
-        items = self.candidate_tower(row, training=training) if table is None else tf.gather(table, row)
+        items = self.candidate_tower(row, training=training) if table is None else lookup(table, row)
         asked = self._question(inputs["label_behavior"])
         labelled = inputs["label"] >= 0
         if self._config.new_items_only:
@@ -126,7 +127,7 @@ class TwoTower(tfrs.Model):  # type: ignore[misc]
 
     def _full(self, queries: Any, labels: Any, weights: Any, table: Any) -> Any:
         # Items that training has not seen would only ever be told that they are wrong.
-        candidates = self._direction(tf.gather(table, self._label_rows))
+        candidates = self._direction(lookup(table, self._label_rows))
         return losses.full_softmax(queries, candidates, labels, weights, self._config.chunk)
 
     def _drawn(self, queries: Any, labels: Any, weights: Any, training: bool) -> Any:
