@@ -107,8 +107,8 @@ class BenchmarkCommand:
     events: int = 1_000_000
     # training: a folder with prepared data (a run's, say) or with an imported log.
     data: Path = Path("data/runs/all")
-    # training: steps that are measured, after a warm-up.
-    steps: int = 60
+    # training: steps that are measured, after a warm-up; 0 measures one epoch.
+    steps: int = 0
     # Also write the figures as one small JSON file for the README's tables: <results>/<name>.json.
     publish: str = ""
 

@@ -207,6 +207,8 @@ def _result(run: Run, evaluation: Evaluation, config: EvaluateConfig) -> dict[st
         **_class_figures(evaluation.classifier),
         "slice_sizes": evaluation.slice_sizes,
         "recommenders": plain({name: dataclasses.asdict(row) for name, row in evaluation.recommenders.items()}),
+        "seconds_of_recommenders": {name: round(one, 2) for name, one in evaluation.training_seconds.items()},
+        "parameters_of_recommenders": evaluation.parameters,
         "differences_in_ndcg@10": plain(evaluation.differences.get(TWO_TOWER, {})),
     }
 

@@ -18,6 +18,7 @@ from recsys_tf.evaluation.classifier_report import classifier_section
 from recsys_tf.evaluation.predictions import Predictions, item_representations, make_predictor
 from recsys_tf.evaluation.queries import Queries, TrainingEvents, read_queries, read_training_events
 from recsys_tf.evaluation.recommender_evaluation import (
+    ALONE,
     BLINDED,
     COSINE,
     TOLD,
@@ -32,6 +33,7 @@ from recsys_tf.evaluation.recommender_evaluation import (
 from recsys_tf.evaluation.recommender_report import recommender_sections
 from recsys_tf.evaluation.two_tower_scores import two_tower_scorer
 from recsys_tf.models.cosine_recommender import cosine_scores
+from recsys_tf.models.retrieval import Retrieval
 from recsys_tf.page import Report, plain, write_report
 from recsys_tf.sequences.vocabularies import FIRST
 from recsys_tf.training.runs import Run, load_classifier, load_two_tower, open_run, run_directory
@@ -44,15 +46,17 @@ _TRAINED = {TWO_TOWER: "two_tower", COSINE: "classifier"}
 class Evaluation:
     """All figures of a run.
 
-    classifier: None when none was trained. recommenders, differences, slice_sizes: as in `RecommenderEvaluation`, empty
-    for a log whose test side holds no item event. queries, possible, users: what the classifier was asked, or without
-    one the recommenders.
+    classifier: None when none was trained. recommenders, differences, slice_sizes, training_seconds, parameters: as in
+    `RecommenderEvaluation`, empty for a log whose test side holds no item event. queries, possible, users: what the
+    classifier was asked, or without one the recommenders.
     """
 
     classifier: ClassifierFigures | None
     recommenders: dict[str, RecommenderFigures]
     differences: dict[str, dict[str, Difference]]
     slice_sizes: dict[str, dict[str, int]]
+    training_seconds: dict[str, float]
+    parameters: dict[str, int]
     queries: int
     possible: int
     users: int
@@ -100,6 +104,8 @@ def evaluate_run(run: Run, config: EvaluateConfig, directory: Path) -> Evaluatio
         recommenders.rows if recommenders is not None else {},
         recommenders.differences if recommenders is not None else {},
         recommenders.slice_sizes if recommenders is not None else {},
+        recommenders.training_seconds if recommenders is not None else {},
+        recommenders.parameters if recommenders is not None else {},
         scored["scored"],
         scored["possible"],
         scored["users"],
@@ -134,9 +140,11 @@ def _measure_recommenders(
     scorers |= baselines
     truth = run.config.data / "truth" if config.online else None
     evaluation = evaluate_recommenders(scorers, queries, training, catalogue, config, truth, vectors)
-    histories = run.facts["history"]
-    trained = {name: sum(histories[model]["seconds"]) for name, model in _TRAINED.items() if model in histories}
-    return dataclasses.replace(evaluation, training_seconds=seconds | trained)
+    models = {name: (run, model) for name, model in _TRAINED.items() if model in run.models}
+    models |= {beside_name(other): (open_run(other), "two_tower") for other in config.beside}
+    trained = {name: sum(one.facts["history"][model]["seconds"]) for name, (one, model) in models.items()}
+    parameters = {name: int(one.facts["parameters"][model]) for name, (one, model) in models.items()}
+    return dataclasses.replace(evaluation, training_seconds=seconds | trained, parameters=parameters)
 
 
 def _two_tower_scorers(
@@ -150,6 +158,9 @@ def _two_tower_scorers(
         candidates = retrieval.model.candidates()
         vectors = candidates.numpy()
         scorers[TWO_TOWER] = two_tower_scorer(retrieval, candidates, queries)
+        if retrieval.mixture is not None:
+            towers = Retrieval(retrieval.model, run.data.space)
+            scorers[ALONE] = two_tower_scorer(towers, candidates, queries)
         if queries.ids["words"].any():
             scorers[BLINDED] = two_tower_scorer(retrieval, candidates, queries.blinded())
         if len(np.unique(queries.target_behavior)) > 1:

@@ -156,7 +156,7 @@ def read_training_events(data: PreparedData) -> TrainingEvents:
     """Read the training side of every user."""
     users: list[Ints] = []
     columns: dict[str, list[Ints]] = {"row": [], "behavior": [], "timestamp": []}
-    searches = [np.empty((0, data.space.words + 1), np.int64)]
+    searches = [np.empty((0, data.search_words + 1), np.int64)]
     seen = 0
     for batch in read_users(data).as_numpy_iterator():
         length = batch["length"]

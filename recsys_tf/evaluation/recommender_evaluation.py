@@ -34,6 +34,7 @@ from recsys_tf.sequences.vocabularies import FIRST
 Scores = npt.NDArray[np.float32]
 
 TWO_TOWER = "two-tower"
+ALONE = "two-tower, without the mixture"
 BLINDED = "two-tower, blind to the words"
 TOLD = "two-tower, told the behaviour"
 COSINE = "cosine of the classifier"
@@ -60,7 +61,8 @@ class RecommenderEvaluation:
 
     rows: figures by the recommender's name. differences: NDCG@10 of the first name minus that of the second.
     slice_sizes: group → slice → queries. queries, possible, users: how many were asked, of how many, by whom.
-    training_seconds: what it took to fit each row that was fitted by itself, where that is known.
+    training_seconds: what it took to fit each row that was fitted by itself, where that is known. parameters: numbers
+    that each trained model has learnt.
     """
 
     rows: dict[str, RecommenderFigures]
@@ -70,6 +72,7 @@ class RecommenderEvaluation:
     possible: int
     users: int
     training_seconds: dict[str, float] = field(default_factory=dict)
+    parameters: dict[str, int] = field(default_factory=dict)
 
 
 def beside_name(run: Path) -> str:

@@ -7,6 +7,7 @@ from recsys_tf.config import EvaluateConfig
 from recsys_tf.evaluation.bootstrap import Difference
 from recsys_tf.evaluation.plots import comparison_plot, learning_curves_plot, save_plots
 from recsys_tf.evaluation.recommender_evaluation import (
+    ALONE,
     BLINDED,
     COSINE,
     SHOWN,
@@ -15,13 +16,18 @@ from recsys_tf.evaluation.recommender_evaluation import (
     RecommenderEvaluation,
     RecommenderFigures,
 )
-from recsys_tf.evaluation.recommender_plots import quality_against_time_plot, slices_plot
+from recsys_tf.evaluation.recommender_plots import (
+    quality_against_parameters_plot,
+    quality_against_time_plot,
+    slices_plot,
+)
 from recsys_tf.page import Section, Table
 from recsys_tf.training.fit import History
 
 _ABOUT = {
     TWO_TOWER: "The two-tower model ranks items by the product of the user's vector, made from the history, and the "
     "item's; it was trained to tell the next item from others.",
+    ALONE: "Without the mixture, the towers answer alone: what counting adds is the difference.",
     BLINDED: "Blind to the words, the same model is given searches without any: what it knows without reading.",
     TOLD: "Told the behaviour, the same model is asked for an item to view, to buy, whatever the user did next: what a "
     "page gains that wants one of them.",
@@ -128,7 +134,7 @@ def _ranking_section(
 def _cost_section(
     evaluation: RecommenderEvaluation, order: Sequence[str], main: str, directory: Path
 ) -> Section | None:
-    """Draw quality against training time, of the models and of the three best simple rules."""
+    """Draw quality against training time, of the models and of the three best simple rules, and of models by size."""
     known = [name for name in order if name in evaluation.training_seconds]
     if not known:
         return None
@@ -138,8 +144,11 @@ def _cost_section(
         for name in known
         if is_model(name) or name in rules[:3]
     }
-    plot = quality_against_time_plot(points, main)
-    return Section("What quality costs", "", [], save_plots({"quality_against_time.png": plot}, directory))
+    plots = {"quality_against_time.png": quality_against_time_plot(points, main)}
+    sized = {name: (size, evaluation.rows[name].intervals[main]) for name, size in evaluation.parameters.items()}
+    if len({size for size, _ in sized.values()}) > 1:
+        plots["quality_against_parameters.png"] = quality_against_parameters_plot(sized, main)
+    return Section("What quality costs", "", [], save_plots(plots, directory))
 
 
 def _slices_section(evaluation: RecommenderEvaluation, order: Sequence[str], directory: Path) -> Section | None:
@@ -148,7 +157,7 @@ def _slices_section(evaluation: RecommenderEvaluation, order: Sequence[str], dir
         return None
     rules = [name for name in order if not is_model(name)]
     names = [*(name for name in _ABOUT if name in rows), *rules[:2]]
-    drawn = [name for name in names if name not in (BLINDED, TOLD)]
+    drawn = [name for name in names if name not in (ALONE, BLINDED, TOLD)]
     table = Table(
         ["", "queries", *names],
         [

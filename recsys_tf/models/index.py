@@ -25,7 +25,8 @@ def target_ranks(everything: Any, targets: Any) -> Any:
     everything: float32 [queries, items]; targets: int [queries], -1 is no item. A tie counts against the target.
     """
     own = tf.gather(everything, tf.maximum(targets, 0), batch_dims=1)
-    ranks = tf.math.count_nonzero(everything >= own[:, tf.newaxis], axis=1, dtype=tf.int32)
+    # Summed as int32: counting as TensorFlow's count_nonzero does, in int64, takes twice the time.
+    ranks = tf.reduce_sum(tf.cast(everything >= own[:, tf.newaxis], tf.int32), axis=1)
     return tf.where((targets >= 0) & (own > _NEVER), ranks, 0)
 
 

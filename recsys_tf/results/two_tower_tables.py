@@ -10,7 +10,7 @@ from recsys_tf.results.peers import PUBLISHED
 _BENCHMARKS = {"amazon-beauty-5core": "two-tower-beauty", "amazon-sports-5core": "two-tower-sports"}
 _RULES = ("first-order Markov", "item-kNN", "most popular")
 _ENCODERS = ("transformer", "gru", "lstm", "rnn", "bert")
-_VARIANTS = ("two-tower, told the behaviour", "two-tower, blind to the words")
+_VARIANTS = ("two-tower, without the mixture", "two-tower, told the behaviour", "two-tower, blind to the words")
 
 
 def public_benchmarks() -> str:

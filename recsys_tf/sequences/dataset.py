@@ -41,6 +41,12 @@ class PreparedData:
         """Paths of the shards in their order."""
         return [str(self.directory / name) for name in self.facts["shards"]]
 
+    @property
+    def search_words(self) -> int:
+        """Tokens of the log's longest search, 0 where nobody searched."""
+        # Data of an earlier version do not say; as many as are kept is never too few.
+        return int(self.facts["counts"].get("words_of_longest_search", self.space.words))
+
 
 @dataclass(frozen=True)
 class Windowing:
@@ -78,7 +84,7 @@ def read_users(data: PreparedData, seed: int | None = None) -> tf.data.Dataset:
     Elements: user text [users]; training_end, validation_end, length int64 [users]; row, behavior, device, timestamp
     int64 [events] flat; words int64 [events, words].
     """
-    words = data.space.words
+    words = data.search_words
     spec = {
         "user": tf.io.FixedLenFeature([], tf.string),
         "training_end": tf.io.FixedLenFeature([], tf.int64),
@@ -160,7 +166,7 @@ def _cutter(data: PreparedData, windowing: Windowing) -> Any:
         events = {name: users[name] for name in (*_IDS, "words")}
         answers = {"label": labels, "label_behavior": users["behavior"]}
         windows = cut_windows(events, answers, offset, bounds, length)
-        start = start_ids(tf.size(windows["held"]), data.space.words)
+        start = start_ids(tf.size(windows["held"]), data.search_words)
         for name, token in start.items():
             windows[name] = tf.concat([token, windows[name][:, 1:]], axis=1)
         target = windows.pop("target")
@@ -247,7 +253,8 @@ def _batches(
     if seed is not None:
         noise = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
         pools = tf.data.Dataset.zip((windows.rebatch(_SHUFFLED_WINDOWS), noise))
-        windows = pools.map(_shuffle_by_length, tf.data.AUTOTUNE, deterministic=True)
+        # One pool at a time: they are most of what reading holds in memory.
+        windows = pools.map(_shuffle_by_length)
     batches = windows.rebatch(batch_size, drop_remainder=static_shapes or full_batches)
     if seed is not None:
         batches = batches.shuffle(max(_SHUFFLED_WINDOWS // batch_size // 2, 1), seed=seed)

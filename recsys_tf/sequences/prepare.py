@@ -75,7 +75,7 @@ def prepare(events: pd.DataFrame, items: pd.DataFrame, settings: PrepareSettings
                 "test_from": split.test_from,
             },
             "has_time": has_time(events),
-            "counts": _counts(events, space),
+            "counts": _counts(events, space) | {"words_of_longest_search": int(sequences.words_held.max(initial=0))},
             "left_out": left_out,
             "missing_values": filled.fill,
             "shards": list(hashes),

@@ -17,6 +17,7 @@ from recsys_tf.evaluation.bootstrap import Difference, Interval
 from recsys_tf.evaluation.evaluate import evaluate_run
 from recsys_tf.evaluation.plots import Plot, learning_curves_plot
 from recsys_tf.evaluation.recommender_evaluation import (
+    ALONE,
     BLINDED,
     COSINE,
     TOLD,
@@ -246,6 +247,32 @@ def test_the_page_of_both_and_its_json(tiny: TrainConfig) -> None:
             assert difference["interval"]["mean"] == -differences[second][first]["interval"]["mean"]
             assert difference["p_value"] == differences[second][first]["p_value"]
     assert numbers["recommenders"][TWO_TOWER]["slices"].keys() == numbers["slice_sizes"].keys()
+
+
+def test_what_the_mixture_adds_is_a_row_of_its_own(tiny: TrainConfig) -> None:
+    given = dataclasses.replace(tiny.two_tower, mixture_weights=(0.1, 0.9, 0.0, 0.0, 0.0))
+    config = dataclasses.replace(tiny, model="two_tower", two_tower=given)
+    directory = train(config)
+    mixed = evaluate_run(open_run(directory), config.evaluate, directory).recommenders
+    (directory / "two_tower" / "mixture.npz").unlink()
+    plain = evaluate_run(open_run(directory), config.evaluate, directory).recommenders
+    assert mixed[ALONE].intervals == plain[TWO_TOWER].intervals
+    assert mixed[ALONE].intervals != mixed[TWO_TOWER].intervals
+    assert ALONE not in plain
+
+
+def test_models_of_different_sizes_are_drawn_by_size(tiny: TrainConfig, tmp_path: Path) -> None:
+    config = dataclasses.replace(tiny, model="two_tower")
+    directory = train(config)
+    wider = dataclasses.replace(config.two_tower, width=2 * config.two_tower.width)
+    other = train(dataclasses.replace(config, two_tower=wider, run=str(tmp_path / "wider")))
+    alone = evaluate_run(open_run(directory), config.evaluate, directory)
+    assert not (directory / "quality_against_parameters.png").exists()
+    both = dataclasses.replace(config.evaluate, beside=(other,))
+    evaluation = evaluate_run(open_run(directory), both, directory)
+    assert (directory / "quality_against_parameters.png").is_file()
+    assert evaluation.parameters[beside_name(other)] > evaluation.parameters[TWO_TOWER] == alone.parameters[TWO_TOWER]
+    assert evaluation.training_seconds[beside_name(other)] > 0
 
 
 def test_another_run_can_stand_beside(tiny: TrainConfig, tmp_path: Path) -> None:
