@@ -13,6 +13,7 @@ from recsys_tf.evaluation.interactions import Histories, Interactions, sessions_
 from recsys_tf.events.schema import BEHAVIORS
 from recsys_tf.sequences.dataset import PreparedData, read_questions, read_users
 from recsys_tf.sequences.labels import NO_CLASS
+from recsys_tf.sequences.training_events import read_training_parts
 from recsys_tf.sequences.vocabularies import FIRST, PADDING
 
 Ints = npt.NDArray[np.int64]
@@ -154,26 +155,17 @@ class TrainingEvents:
 
 def read_training_events(data: PreparedData) -> TrainingEvents:
     """Read the training side of every user."""
-    users: list[Ints] = []
-    columns: dict[str, list[Ints]] = {"row": [], "behavior": [], "timestamp": []}
+    columns: dict[str, list[Ints]] = {"user": [], "row": [], "behavior": [], "timestamp": []}
     searches = [np.empty((0, data.search_words + 1), np.int64)]
-    seen = 0
-    for batch in read_users(data).as_numpy_iterator():
-        length = batch["length"]
-        within = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
-        known = within < np.repeat(batch["training_end"], length)
-        users.append(np.repeat(np.arange(seen, seen + len(length)), length)[known])
-        seen += len(length)
+    for events in read_training_parts(data):
         for name, values in columns.items():
-            values.append(batch[name][known])
-        is_search = batch["behavior"][known] == SEARCH
-        following = np.append(batch["row"][known][1:], PADDING)
-        following[np.append(users[-1][1:] != users[-1][:-1], True)] = PADDING
-        found = np.where(following >= FIRST, following, PADDING)[is_search]
-        searches.append(np.column_stack([batch["words"][known][is_search], found]))
+            values.append(getattr(events, name))
+        is_search, following = events.behavior == SEARCH, events.next_rows()
+        found = np.where(following >= FIRST, following, PADDING)
+        searches.append(np.column_stack([events.words, found])[is_search])
     flat = {name: np.concatenate(values) for name, values in columns.items()}
     pairs, count = np.unique(np.concatenate(searches), axis=0, return_counts=True)
-    return TrainingEvents(np.concatenate(users), **flat, searches=SearchClicks(pairs[:, :-1], pairs[:, -1], count))
+    return TrainingEvents(**flat, searches=SearchClicks(pairs[:, :-1], pairs[:, -1], count))
 
 
 def _answered(windows: dict[str, Any]) -> dict[str, Any]:

@@ -18,4 +18,13 @@ PUBLISHED = {
         "HSTU (eSASRec 2025)": (0.0215, 0.0414),
         "SASRec (S3-Rec 2020)": (0.0192, 0.0350),
     },
+    "ml-1m": {
+        "HSTU-large (HSTU 2024; its own order of equal times)": (0.1893, 0.3294),
+        "SASRec, softmax over 3,000 negatives (Turning Dross Into Gold Loss 2023)": (0.1857, 0.3159),
+        "SASRec, softmax over the catalogue (Turning Dross Into Gold Loss 2023)": (0.1821, 0.3152),
+        "eSASRec (2025; another preparation)": (0.1772, 0.3133),
+        "gSASRec (2023)": (0.1726, 0.3003),
+        "BERT4Rec (Turning Dross Into Gold Loss 2023)": (0.1537, 0.2843),
+        "SASRec (Turning Dross Into Gold Loss 2023)": (0.1341, 0.2500),
+    },
 }

@@ -1,16 +1,15 @@
 """Fit the mixture: counts on the training side, weights by NDCG@10 on the validation side."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from recsys_tf.models.mixture import VOICES, Counts, Followers, fingerprint
-from recsys_tf.sequences.dataset import PreparedData, read_users
+from recsys_tf.sequences.dataset import PreparedData
+from recsys_tf.sequences.training_events import FlatEvents, read_training_parts
 from recsys_tf.sequences.vocabularies import FIRST
 
 Floats = npt.NDArray[np.float64]
@@ -21,17 +20,16 @@ _DOUBT = 3.0  # counts added to an item's total: few observations say little
 _SEARCH_DOUBT = 0.5  # the same for searches, whose words say more
 _MOST = 100  # followers kept per item or search
 # Weights that are tried for each voice, beside 1 for the towers.
-_TRIED = (0.0, 0.01, 0.03, 0.1, 0.2, 0.35, 0.6, 1.0, 2.0, 4.0)
+_TRIED = (0.0, 0.01, 0.03, 0.1, 0.2, 0.35, 0.6, 1.0, 2.0, 4.0, 8.0)
 _ROUNDS = 2  # over the voices, since the best weight of one depends on the others
 
 
 def count(data: PreparedData) -> Counts:
     """Count what followed items and searches in the training events, one partition of users at a time."""
     items, searches = [], []
-    for batch in read_users(data).as_numpy_iterator():
-        known = _Training.of(batch)
-        items.append(_item_pairs(known))
-        searches.append(_search_pairs(known))
+    for events in read_training_parts(data):
+        items.append(_item_pairs(events))
+        searches.append(_search_pairs(events))
     transitions = _added_up(items)
     searched = _added_up(searches)
     keys = np.unique(searched["thing"].to_numpy(np.int64))
@@ -43,26 +41,10 @@ def count(data: PreparedData) -> Counts:
     )
 
 
-@dataclass(frozen=True)
-class _Training:
-    """The training events of some users, flat: int64 [events]; words [events, words]."""
-
-    user: npt.NDArray[np.int64]
-    row: npt.NDArray[np.int64]
-    words: npt.NDArray[np.int64]
-
-    @classmethod
-    def of(cls, batch: dict[str, Any]) -> Self:
-        length = batch["length"]
-        within = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
-        known = within < np.repeat(batch["training_end"], length)
-        return cls(np.repeat(np.arange(len(length)), length)[known], batch["row"][known], batch["words"][known])
-
-
-def _item_pairs(known: _Training) -> pd.DataFrame:
+def _item_pairs(events: FlatEvents) -> pd.DataFrame:
     """Count what came up to three items later, nearer ones more; what came twice within the reach counts twice."""
-    is_item = known.row >= FIRST
-    user, row = known.user[is_item], known.row[is_item]
+    is_item = events.row >= FIRST
+    user, row = events.user[is_item], events.row[is_item]
     pairs = []
     for far in range(1, _FAR + 1):
         same = user[far:] == user[:-far]
@@ -71,12 +53,12 @@ def _item_pairs(known: _Training) -> pd.DataFrame:
     return _added_up(pairs)
 
 
-def _search_pairs(known: _Training) -> pd.DataFrame:
+def _search_pairs(events: FlatEvents) -> pd.DataFrame:
     """Count which item came right after the words of a search."""
-    searched = known.words[:-1].any(axis=1) & (known.user[:-1] == known.user[1:]) & (known.row[1:] >= FIRST)
-    at = np.flatnonzero(searched)
-    keys = fingerprint(known.words[at]).numpy()
-    return _added_up([pd.DataFrame({"thing": keys, "follower": known.row[at + 1], "count": np.ones(len(at))})])
+    following = events.next_rows()
+    at = np.flatnonzero(events.words.any(axis=1) & (following >= FIRST))
+    keys = fingerprint(events.words[at]).numpy()
+    return _added_up([pd.DataFrame({"thing": keys, "follower": following[at], "count": np.ones(len(at))})])
 
 
 def _added_up(pairs: list[pd.DataFrame]) -> pd.DataFrame:
