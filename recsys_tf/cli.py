@@ -22,14 +22,8 @@ from recsys_tf.commands import (
     RecommendCommand,
     TablesCommand,
 )
-from recsys_tf.config import (
-    Preset,
-    ServeConfig,
-    SimulateConfig,
-    TrainConfig,
-    from_json,
-    preset,
-)
+from recsys_tf.config import Preset, ServeConfig, SimulateConfig, TrainConfig, preset
+from recsys_tf.config_json import from_json
 from recsys_tf.errors import InputError
 
 T = TypeVar("T")

@@ -4,7 +4,8 @@ import dataclasses
 import time
 from pathlib import Path
 
-from recsys_tf.config import EvaluateConfig, ExportConfig, TrainConfig, to_json
+from recsys_tf.config import EvaluateConfig, ExportConfig, TrainConfig
+from recsys_tf.config_json import to_json
 from recsys_tf.errors import InputError
 from recsys_tf.evaluation.classifier_evaluation import ClassifierFigures
 from recsys_tf.evaluation.evaluate import Evaluation, evaluate_run

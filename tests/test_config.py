@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from recsys_tf.cli import main
-from recsys_tf.config import TrainConfig, from_json, preset, to_json
+from recsys_tf.config import TrainConfig, preset
+from recsys_tf.config_json import from_json, to_json
 from recsys_tf.errors import InputError
 
 

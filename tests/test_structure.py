@@ -12,6 +12,7 @@ ROOMS = ("events", "sequences", "models", "training", "evaluation", "serving", "
 GROUND = (
     "commands",
     "config",
+    "config_json",
     "disk_errors",
     "environment",
     "errors",

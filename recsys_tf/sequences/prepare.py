@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 import tensorflow as tf
 
-from recsys_tf.config import FeatureConfig, FilterConfig, SplitConfig, to_json
+from recsys_tf.config import FeatureConfig, FilterConfig, SplitConfig
+from recsys_tf.config_json import to_json
 from recsys_tf.errors import InputError
 from recsys_tf.events.schema import BEHAVIORS, has_time
 from recsys_tf.publishing import published_directory

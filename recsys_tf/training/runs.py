@@ -18,7 +18,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from recsys_tf.config import ModelChoice, TrainConfig, from_json, to_json
+from recsys_tf.config import ModelChoice, TrainConfig
+from recsys_tf.config_json import from_json, to_json
 from recsys_tf.environment import describe_environment
 from recsys_tf.errors import InputError
 from recsys_tf.models.mixture import Mixture
