@@ -16,13 +16,16 @@ import tensorflow_recommenders as tfrs
 
 # Added to a score to take it out of a softmax.
 _NEVER = -1e9
+# The smallest normal float32, whose logarithm is -87.
+_SMALLEST = 1.2e-38
 
 
 def full_softmax(queries: Any, candidates: Any, targets: Any, weights: Any, chunk: int) -> Any:
     """Cross-entropy over the whole catalogue; targets int32 [queries] are rows of the candidates.
 
     The scores of `chunk` queries stand in memory at once, and their gradients are worked out on the spot, so that
-    memory does not grow with the queries and no score is computed twice.
+    memory does not grow with the queries and no score is computed twice. A query's loss is reported as 87 at most;
+    its gradient is exact.
     """
     items = tf.shape(candidates)[0]
 
@@ -39,15 +42,13 @@ def full_softmax(queries: Any, candidates: Any, targets: Any, weights: Any, chun
         def one_chunk(at: Any, loss: Any, by_query: Any, by_candidate: Any) -> Any:
             query, weight_here = padded[at], weight[at]
             scores = tf.matmul(query, candidates, transpose_b=True)  # [chunk, items]
-            own = tf.gather(scores, target[at], batch_dims=1)
-            highest = tf.reduce_max(scores, axis=1, keepdims=True)
-            odds = tf.exp(scores - highest)
-            whole = tf.reduce_sum(odds, axis=1, keepdims=True)
-            loss += tf.reduce_sum(weight_here * (tf.math.log(whole) + highest)[:, 0] - weight_here * own)
-            # Dividing the odds by their sum here would be one more pass over all scores.
-            share = weight_here[:, tf.newaxis] / whole
-            by_query = by_query.write(at, tf.matmul(odds, candidates) * share)
-            return at + 1, loss, by_query, by_candidate + tf.matmul(odds, query * share, transpose_a=True)
+            # One fused kernel; everything else that is as large as the scores would be a pass over memory more.
+            shares = tf.nn.softmax(scores)
+            own = tf.gather(shares, target[at], batch_dims=1)
+            loss -= tf.reduce_sum(weight_here * tf.math.log(tf.maximum(own, _SMALLEST)))
+            weight_here = weight_here[:, tf.newaxis]
+            by_query = by_query.write(at, tf.matmul(shares, candidates) * weight_here)
+            return at + 1, loss, by_query, by_candidate + tf.matmul(shares, query * weight_here, transpose_a=True)
 
         start = (
             tf.constant(0),

@@ -274,7 +274,7 @@ def _trimmed(batch: Tensors) -> Tensors:
 def _shuffle_by_length(windows: Tensors, noise: Any) -> Tensors:
     """Put a pool of windows in a random order in which windows of about the same length are neighbours."""
     held = tf.cast(windows["held"], tf.float32)
-    # Lengths 1, 2, 3-4, 5-8, … form a bucket each, and the order within a bucket is random.
-    bucket = tf.math.ceil(tf.math.log(held) / np.log(2.0))
+    # Lengths 1, 2, 3, 4, 5, 6-8, 9-11, 12-16, … form a bucket each, and the order within a bucket is random.
+    bucket = tf.math.ceil(2.0 * tf.math.log(held) / np.log(2.0))
     order = tf.argsort(bucket + tf.random.stateless_uniform(tf.shape(held), noise))
     return {name: tf.gather(value, order) for name, value in windows.items()}
