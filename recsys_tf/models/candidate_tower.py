@@ -3,8 +3,6 @@
 One tower for both sides: the items of a history are seen by the query tower as the candidates they are.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +10,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from recsys_tf.models.event_embedding import EventSizes
-from recsys_tf.models.lookup import Embedding
+from recsys_tf.models.lookup import Embedding, FixedLookup
 from recsys_tf.sequences.catalogue import Catalogue
 from recsys_tf.sequences.vocabularies import FIRST, PADDING, UNKNOWN
 
@@ -20,27 +18,6 @@ from recsys_tf.sequences.vocabularies import FIRST, PADDING, UNKNOWN
 def small_random() -> tf.keras.initializers.Initializer:
     """Return a fresh initializer of embeddings: small, so that scores begin near zero and the softmax near uniform."""
     return tf.keras.initializers.RandomNormal(stddev=0.02)
-
-
-@dataclass(frozen=True)
-class Titles:
-    """The words of all titles without their padding.
-
-    words: int32 [words], one after the other; owners: int32 [words], the title that each belongs to; shares: float32
-    [titles, 1], 1 / how many words a title has, 0 where it has none.
-    """
-
-    words: npt.NDArray[np.int32]
-    owners: npt.NDArray[np.int32]
-    shares: npt.NDArray[np.float32]
-
-    @classmethod
-    def of(cls, padded: npt.NDArray[Any]) -> "Titles":
-        """Take the padding out of word ids [titles, words]."""
-        owners, places = np.nonzero(padded)
-        held = np.count_nonzero(padded, axis=1)[:, np.newaxis]
-        shares = np.where(held > 0, 1.0 / np.maximum(held, 1), 0.0)
-        return cls(padded[owners, places].astype(np.int32), owners.astype(np.int32), shares.astype(np.float32))
 
 
 class WordEmbedding(tf.keras.layers.Layer):  # type: ignore[misc]
@@ -56,10 +33,10 @@ class WordEmbedding(tf.keras.layers.Layer):  # type: ignore[misc]
         total = tf.reduce_sum(self._embedding(words) * known, axis=-2)
         return tf.math.divide_no_nan(total, tf.reduce_sum(known, axis=-2))
 
-    def of_titles(self, titles: "Titles") -> Any:
-        """All titles at once, without touching their padding → float32 [titles, width]."""
-        total = tf.math.unsorted_segment_sum(self._embedding(titles.words), titles.owners, len(titles.shares))
-        return total * tf.cast(titles.shares, total.dtype)
+    def of_titles(self, words: FixedLookup, shares: Any) -> Any:
+        """Mean words of all titles, read without padding; shares: 1 / words of each [titles, 1] → [titles, width]."""
+        total = self._embedding.fixed(words)
+        return total * tf.cast(shares, total.dtype)
 
 
 class CandidateTower(tf.keras.layers.Layer):  # type: ignore[misc]
@@ -76,21 +53,28 @@ class CandidateTower(tf.keras.layers.Layer):  # type: ignore[misc]
         words: WordEmbedding,
         width: int,
         item_dropout: float,
+        static_shapes: bool = False,
         **more: Any,
     ) -> None:
         super().__init__(**more)
         self._item_dropout = item_dropout
         self._item = tf.constant(catalogue.item, tf.int32)
         self._item_embedding = _embedding(sizes.item, width, "item")
-        self._features = {}
-        if sizes.category > FIRST:
-            self._features["category"] = (tf.constant(catalogue.category, tf.int32), sizes.category)
-        if catalogue.price_bucket.any():
-            self._features["price"] = (tf.constant(catalogue.price_bucket, tf.int32), sizes.price)
-        self._embeddings = {name: _embedding(size, width, name) for name, (_, size) in self._features.items()}
+        known = _known_features(catalogue, sizes)
+        self._features = {name: tf.constant(ids, tf.int32) for name, (ids, _) in known.items()}
+        self._embeddings = {name: _embedding(size, width, name) for name, (_, size) in known.items()}
+        self._fixed = {
+            name: FixedLookup(ids, size, static_shapes=static_shapes)
+            for name, (ids, size) in ({"item": (catalogue.item, sizes.item)} | known).items()
+        }
         self._words = words if catalogue.title_words.any() else None
         self._title_words = tf.constant(_without_empty_columns(catalogue.title_words), tf.int32)
-        self._titles = Titles.of(catalogue.title_words)
+        titles, places = np.nonzero(catalogue.title_words)
+        self._fixed["words"] = FixedLookup(
+            catalogue.title_words[titles, places], sizes.words, titles, len(catalogue.item), static_shapes
+        )
+        held = np.count_nonzero(catalogue.title_words, axis=1)[:, np.newaxis]
+        self._title_shares = tf.constant(np.where(held > 0, 1.0 / np.maximum(held, 1), 0.0), tf.float32)
         self._vectors = tf.constant(catalogue.vectors, tf.float32) if catalogue.vectors.shape[1] else None
         self._project = tf.keras.layers.Dense(width, use_bias=False, name="vector") if catalogue.vectors.any() else None
 
@@ -101,28 +85,46 @@ class CandidateTower(tf.keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, rows: Any, training: bool | None = None) -> Any:
         """Catalogue rows int32 of any shape [...] → float32 [..., width]."""
-        words = None if self._words is None else self._words(tf.gather(self._title_words, rows))
-        return self._vector(lambda facts: tf.gather(facts, rows), words, training)
+        item = tf.gather(self._item, rows)
+        hidden = self._hidden(item, training)
+        vector = self._item_embedding(item if hidden is None else tf.where(hidden, UNKNOWN, item))
+        for name, ids in self._features.items():
+            vector += self._embeddings[name](tf.gather(ids, rows))
+        if self._words is not None:
+            vector += self._words(tf.gather(self._title_words, rows))
+        if self._project is not None:
+            vector += self._project(tf.gather(self._vectors, rows))
+        return vector
 
     def table(self, training: bool | None = None) -> Any:
         """Every row of the catalogue at once: float32 [rows, width]."""
-        words = None if self._words is None else self._words.of_titles(self._titles)
-        return self._vector(lambda facts: facts, words, training)
-
-    def _vector(self, chosen: Callable[[Any], Any], words: Any, training: bool | None) -> Any:
-        """Add up what is known of the rows that `chosen` picks from a tensor [rows, ...]."""
-        item = chosen(self._item)
-        if training and self._item_dropout:
-            hidden = (tf.random.uniform(tf.shape(item)) < self._item_dropout) & (item > UNKNOWN)
-            item = tf.where(hidden, UNKNOWN, item)
-        vector = self._item_embedding(item)
-        for name, (ids, _) in self._features.items():
-            vector += self._embeddings[name](chosen(ids))
-        if words is not None:
-            vector += words
+        vector = self._item_embedding.fixed(self._fixed["item"])
+        hidden = self._hidden(self._item, training)
+        if hidden is not None:
+            vector = tf.where(hidden[:, tf.newaxis], self._item_embedding(tf.constant([UNKNOWN])), vector)
+        for name in self._features:
+            vector += self._embeddings[name].fixed(self._fixed[name])
+        if self._words is not None:
+            vector += self._words.of_titles(self._fixed["words"], self._title_shares)
         if self._project is not None:
-            vector += self._project(chosen(self._vectors))
+            vector += self._project(self._vectors)
         return vector
+
+    def _hidden(self, item: Any, training: bool | None) -> Any:
+        """Draw the items that training takes for unknown ones: bool of the shape of item, or None for none."""
+        if not training or not self._item_dropout:
+            return None
+        return (tf.random.uniform(tf.shape(item)) < self._item_dropout) & (item > UNKNOWN)
+
+
+def _known_features(catalogue: Catalogue, sizes: EventSizes) -> dict[str, tuple[npt.NDArray[np.int32], int]]:
+    """Return the ids [rows] of what the log says of its items beside their id and words, and how many there are."""
+    known = {}
+    if sizes.category > FIRST:
+        known["category"] = (catalogue.category, sizes.category)
+    if catalogue.price_bucket.any():
+        known["price"] = (catalogue.price_bucket, sizes.price)
+    return known
 
 
 def _embedding(size: int, width: int, name: str) -> tf.keras.layers.Embedding:

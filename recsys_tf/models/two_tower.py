@@ -17,7 +17,7 @@ from recsys_tf.models import losses
 from recsys_tf.models.candidate_tower import CandidateTower, WordEmbedding
 from recsys_tf.models.event_embedding import event_sizes
 from recsys_tf.models.item_frequency import ItemFrequency
-from recsys_tf.models.lookup import lookup
+from recsys_tf.models.lookup import FixedLookup, lookup
 from recsys_tf.models.negatives import across_replicas, draw_items, draw_positions, owns
 from recsys_tf.models.query_tower import ANY_BEHAVIOR, QueryTower
 from recsys_tf.sequences.feature_space import FeatureSpace
@@ -41,12 +41,15 @@ class TwoTower(tfrs.Model):  # type: ignore[misc]
         sizes = event_sizes(space)
         self._config, self._static = config, static_shapes
         words = WordEmbedding(sizes.words, config.width)
-        self.candidate_tower = CandidateTower(space.catalogue, sizes, words, config.width, config.item_dropout)
+        self.candidate_tower = CandidateTower(
+            space.catalogue, sizes, words, config.width, config.item_dropout, static_shapes
+        )
         self.query_tower = QueryTower(sizes, words, config, 1 + space.max_length)
         # Row of each item of the vocabulary, in the order of the labels.
         known = np.flatnonzero(space.catalogue.item >= FIRST)
         rows = known[np.argsort(space.catalogue.item[known], kind="stable")]
         self._label_rows = tf.constant(rows, tf.int32)
+        self._labelled = FixedLookup(rows, self.candidate_tower.rows, static_shapes=static_shapes)
         # The label of each row, -1 where training has not seen the item.
         self._row_labels = tf.constant(
             np.where(space.catalogue.item >= FIRST, space.catalogue.item - FIRST, -1), tf.int32
@@ -127,7 +130,7 @@ class TwoTower(tfrs.Model):  # type: ignore[misc]
 
     def _full(self, queries: Any, labels: Any, weights: Any, table: Any) -> Any:
         # Items that training has not seen would only ever be told that they are wrong.
-        candidates = self._direction(lookup(table, self._label_rows))
+        candidates = self._direction(self._labelled(table))
         return losses.full_softmax(queries, candidates, labels, weights, self._config.chunk)
 
     def _drawn(self, queries: Any, labels: Any, weights: Any, training: bool) -> Any:
