@@ -41,19 +41,20 @@ class SelfAttention(tf.keras.layers.Layer):  # type: ignore[misc]
         batch, length = tf.shape(x)[0], tf.shape(x)[1]
         parts = tf.reshape(self._project(x), [batch, length, 3, self._heads, self._per_head])
         query, key, value = tf.unstack(tf.transpose(parts, [2, 0, 3, 1, 4]), num=3)  # [batch, heads, length, per_head]
-        # Everything that can be done before there is a number for every pair of positions is done before.
-        scores = tf.matmul(query * self._per_head**-0.5, key, transpose_b=True)  # [batch, heads, length, length]
-        offset = tf.where(visible[:, tf.newaxis], self._bias_between(length), _HIDDEN)
+        # [batch, heads, length, length]; scaling the query is less work than scaling these.
+        scores = tf.matmul(query * self._per_head**-0.5, key, transpose_b=True)
         # Sums of many small weights need more digits than bfloat16 has.
-        weights = tf.nn.softmax(tf.cast(scores, tf.float32) + offset)
+        scores = tf.where(visible[:, tf.newaxis], tf.cast(scores, tf.float32), _HIDDEN)
+        # Not before the line above: oneDNN would fuse product and addition, and add to every pair one by one.
+        if self._relative_length:
+            scores += self._bias_between(length)
+        weights = tf.nn.softmax(scores)
         weights = self._dropout(tf.cast(weights, value.dtype), training=training)
         heads = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])  # [batch, length, heads, per_head]
         return self._output(tf.reshape(heads, [batch, length, self._heads * self._per_head]))
 
     def _bias_between(self, length: Any) -> Any:
-        """Return the learned bias of each head, query and key: float32 [1, heads, length, length], or a plain 0."""
-        if not self._relative_length:
-            return 0.0
+        """Return the learned bias of each head, query and key: float32 [1, heads, length, length]."""
         position = tf.range(length)
         distance = position[:, tf.newaxis] - position[tf.newaxis, :] + self._relative_length - 1
         bias = tf.gather(tf.cast(self._bias, tf.float32), distance)  # [length, length, heads]
