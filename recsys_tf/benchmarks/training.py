@@ -261,6 +261,7 @@ def evaluation_speed(folder: str) -> dict[str, float]:
 
     from recsys_tf.models.index import scores, target_ranks
     from recsys_tf.models.retrieval import Retrieval
+    from recsys_tf.sequences.vocabularies import FIRST
     from recsys_tf.training.fit_two_tower import new_two_tower
     from recsys_tf.training.validation import ranking, read_validation
 
@@ -268,7 +269,7 @@ def evaluation_speed(folder: str) -> dict[str, float]:
     model = new_two_tower(data, TwoTowerConfig())
     validation = read_validation(data, 25_000, remove_seen=False)
     candidates = model.candidates()
-    targets = [tf.constant(batch["target_row"]) for batch in validation.batches]
+    targets = [tf.maximum(batch["target_row"] - FIRST, -1) for batch in validation.batches]
     queries = [tf.random.normal([len(target), candidates.shape[1]]) for target in targets]
     product = tf.function(lambda one: scores(one, candidates)[:, :1], autograph=False)
     ranked = tf.function(lambda one, target: target_ranks(scores(one, candidates), target), autograph=False)
