@@ -7,7 +7,6 @@ from recsys_tf.results.files import DIRECTORY, read_result
 from recsys_tf.results.markdown import Result, interval, made_by, markdown_table, training_seconds
 from recsys_tf.results.peers import PUBLISHED
 
-TWO_TOWER = "two-tower"
 _BENCHMARKS = {
     "amazon-beauty-5core": "two-tower-beauty",
     "amazon-sports-5core": "two-tower-sports",
@@ -15,14 +14,6 @@ _BENCHMARKS = {
 }
 _RULES = ("first-order Markov", "item-kNN", "most popular")
 _ENCODERS = ("transformer", "gru", "lstm", "rnn", "bert")
-_LOSSES = ("full", "sampled", "gbce", "in_batch")
-_ABLATIONS = {
-    TWO_TOWER: "the recipe",
-    f"{TWO_TOWER}, without the mixture": "without the mixture",
-    f"{TWO_TOWER} of beauty-averaging": "with weight averaging (0.999)",
-    f"{TWO_TOWER} of beauty-relative-bias": "with a relative bias in the attention",
-    f"{TWO_TOWER} of beauty-item-dropout": "with item dropout (0.1)",
-}
 _VARIANTS = ("two-tower, without the mixture", "two-tower, told the behaviour", "two-tower, blind to the words")
 
 
@@ -82,70 +73,9 @@ def _encoder_name(row: str, prefix: str) -> str:
     return row.replace(f"two-tower of {prefix}-", "two-tower, ")
 
 
-def _difference_text(difference: dict[str, Any], digits: int = 3) -> str:
+def _difference_text(difference: dict[str, Any]) -> str:
     p_value = difference["p_value"]
-    return f"{difference['interval']['mean']:+.{digits}f} (p {'< 0.001' if p_value < 0.001 else f'= {p_value:.3f}'})"
-
-
-def losses() -> str:
-    """Every loss by the same recipe on two public sets, the default against each, with what an epoch costs."""
-    speed = read_result("training-speed")
-    sets = {"beauty": "Beauty", "yoochoose": "yoochoose"}
-    results = {name: read_result(f"{name}-losses") for name in sets}
-    rows = []
-    for loss in _LOSSES:
-        cells = []
-        for name, result in results.items():
-            row = TWO_TOWER if loss == "full" else f"{TWO_TOWER} of {name}-{loss}"
-            figures = result["recommenders"][row]["intervals"]
-            cells += [f"{figures[metric]['mean']:.4f}" for metric in ("NDCG@10", "HR@10")]
-            cells.append("–" if loss == "full" else _difference_text(result["differences_in_ndcg@10"][row], 4))
-        cost = speed["rows"][f"transformer, {loss}"]
-        rows.append([f"`{loss}`", *cells, f"{cost['seconds']:.0f} s", f"{cost['peak_mib']:,.0f} MiB"])
-    header = ["loss"]
-    for title in sets.values():
-        header += [f"{title}: NDCG@10", "HR@10", "`full` leads by"]
-    header += ["epoch (Beauty)", "peak memory"]
-    return f"{markdown_table(header, rows)}\n\n{made_by([speed, *results.values()])}"
-
-
-def ablations() -> str:
-    """What each part of the recipe is worth on Beauty, on the same questions, one seed each."""
-    result = read_result("beauty-ablations")
-    rows = []
-    for row, title in _ABLATIONS.items():
-        figures = result["recommenders"][row]["intervals"]
-        difference = result["differences_in_ndcg@10"].get(row)
-        cells = [f"{figures[metric]['mean']:.4f}" for metric in ("NDCG@10", "HR@10")]
-        rows.append([title, *cells, _difference_text(difference, 4) if difference else "–"])
-    header = ["`amazon-beauty-5core`, seed 1", "NDCG@10", "HR@10", "the recipe leads by"]
-    return f"{markdown_table(header, rows)}\n\n{made_by([result])}"
-
-
-def sizes() -> str:
-    """The same recipe at four sizes."""
-    result = read_result("beauty-sizes")
-    parameters, seconds = result["parameters_of_recommenders"], result["seconds_of_recommenders"]
-    rows = []
-    for row in sorted((name for name in parameters if name.startswith(TWO_TOWER)), key=lambda name: parameters[name]):
-        figures = result["recommenders"][row]["intervals"]
-        width = "64" if row == TWO_TOWER else row.rpartition("-")[2]
-        cells = [interval(figures[metric], 4) for metric in ("NDCG@10", "HR@10")]
-        rows.append([width, f"{parameters[row]:,}", *cells, f"{seconds[row] / 60:.0f} min"])
-    header = ["width, `amazon-beauty-5core`", "parameters", "NDCG@10", "HR@10", "training"]
-    return f"{markdown_table(header, rows)}\n\n{made_by([result])}"
-
-
-def training_speed() -> str:
-    """Sequences and answers per second and peak memory of every encoder and loss, beside two references."""
-    result = read_result("training-speed")
-    rows = [
-        [title, f"{row['per_second']:,.0f}", f"{row['answers_per_second']:,.0f}", f"{row['peak_mib']:,.0f} MiB"]
-        for title, row in result["rows"].items()
-    ]
-    ratios = [[f"**{title}**", f"**{ratio:.2f}**", "", ""] for title, ratio in result["ratios"].items()]
-    table = markdown_table(["", "sequences/s", "answers/s", "peak memory"], rows + ratios)
-    return f"{table}\n\n{made_by([result])}"
+    return f"{difference['interval']['mean']:+.3f} (p {'< 0.001' if p_value < 0.001 else f'= {p_value:.3f}'})"
 
 
 def search() -> str:
