@@ -268,7 +268,7 @@ def evaluation_speed(folder: str) -> dict[str, float]:
     data, _ = _batches(folder)
     model = new_two_tower(data, TwoTowerConfig())
     validation = read_validation(data, 25_000, remove_seen=False)
-    candidates = model.candidates()
+    candidates = model.candidates(model.table())
     targets = [tf.maximum(batch["target_row"] - FIRST, -1) for batch in validation.batches]
     queries = [tf.random.normal([len(target), candidates.shape[1]]) for target in targets]
     product = tf.function(lambda one: scores(one, candidates)[:, :1], autograph=False)

@@ -155,19 +155,19 @@ def _two_tower_scorers(
     vectors: npt.NDArray[np.float32] | None = None
     if "two_tower" in run.models:
         retrieval = load_two_tower(run)
-        candidates = retrieval.model.candidates()
-        vectors = candidates.numpy()
-        scorers[TWO_TOWER] = two_tower_scorer(retrieval, candidates, queries)
+        table = retrieval.model.table()
+        vectors = retrieval.model.candidates(table).numpy()
+        scorers[TWO_TOWER] = two_tower_scorer(retrieval, table, queries)
         if retrieval.mixture is not None:
             towers = Retrieval(retrieval.model, run.data.space)
-            scorers[ALONE] = two_tower_scorer(towers, candidates, queries)
+            scorers[ALONE] = two_tower_scorer(towers, table, queries)
         if queries.ids["words"].any():
-            scorers[BLINDED] = two_tower_scorer(retrieval, candidates, queries.blinded())
+            scorers[BLINDED] = two_tower_scorer(retrieval, table, queries.blinded())
         if len(np.unique(queries.target_behavior)) > 1:
-            scorers[TOLD] = two_tower_scorer(retrieval, candidates, queries, told=True)
+            scorers[TOLD] = two_tower_scorer(retrieval, table, queries, told=True)
     for other in config.beside:
         beside = load_two_tower(_run_beside(run, other))
-        scorers[beside_name(other)] = two_tower_scorer(beside, beside.model.candidates(), queries)
+        scorers[beside_name(other)] = two_tower_scorer(beside, beside.model.table(), queries)
     return scorers, vectors
 
 

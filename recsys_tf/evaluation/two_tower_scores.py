@@ -15,11 +15,11 @@ Scores = npt.NDArray[np.float32]
 
 
 def two_tower_scorer(
-    retrieval: Retrieval, candidates: Any, queries: Queries, told: bool = False
+    retrieval: Retrieval, table: Any, queries: Queries, told: bool = False
 ) -> Callable[[slice], Scores]:
     """Return the function that scores the whole catalogue for a slice of the queries: float32 [rows, items].
 
-    candidates: float32 [items, width], the vectors of the whole catalogue. The question is what comes next, whatever
+    table: float32 [rows, width], of `TwoTower.table`. The question is what comes next, whatever
     the user does with it, or, told the behaviour of each target, what the user will do that with.
     """
     asked = queries.target_behavior if told else np.full(len(queries), ANY_BEHAVIOR)
@@ -28,7 +28,7 @@ def two_tower_scorer(
 
     @tf.function(input_signature=[spec, tf.TensorSpec([None], tf.int32)], autograph=False)  # type: ignore[untyped-decorator, unused-ignore]
     def score(ids: dict[str, Any], behavior: Any) -> Any:
-        return retrieval(ids, behavior, candidates)
+        return retrieval(ids, behavior, table)
 
     def scores(rows: slice) -> Scores:
         longest = int(queries.held[rows].max(initial=1))

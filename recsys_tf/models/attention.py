@@ -36,29 +36,35 @@ class SelfAttention(tf.keras.layers.Layer):  # type: ignore[misc]
             )
         super().build(shape)
 
-    def call(self, x: Any, visible: Any, training: bool | None = None) -> Any:
-        """x [batch, length, width], visible bool [batch or 1, length, length] (query, key) → [batch, length, width]."""
+    def call(self, x: Any, visible: Any, at: Any = None, training: bool | None = None) -> Any:
+        """x [batch, length, width], visible bool [batch or 1, length, length] (query, key) → [batch, length, width].
+
+        at: int32 [batch], the one position of each sequence that asks; visible is then [batch or 1, 1, length] and the
+        answer [batch, 1, width].
+        """
         batch, length = tf.shape(x)[0], tf.shape(x)[1]
         parts = tf.reshape(self._project(x), [batch, length, 3, self._heads, self._per_head])
         query, key, value = tf.unstack(tf.transpose(parts, [2, 0, 3, 1, 4]), num=3)  # [batch, heads, length, per_head]
+        if at is not None:
+            query = tf.gather(query, at[:, tf.newaxis], axis=2, batch_dims=1)
         # [batch, heads, length, length]; scaling the query is less work than scaling these.
         scores = tf.matmul(query * self._per_head**-0.5, key, transpose_b=True)
         # Sums of many small weights need more digits than bfloat16 has.
         scores = tf.where(visible[:, tf.newaxis], tf.cast(scores, tf.float32), _HIDDEN)
         # Not before the line above: oneDNN would fuse product and addition, and add to every pair one by one.
         if self._relative_length:
-            scores += self._bias_between(length)
+            asking = tf.range(length)[tf.newaxis] if at is None else at[:, tf.newaxis]
+            scores += self._bias_between(asking, tf.range(length))
         weights = tf.nn.softmax(scores)
         weights = self._dropout(tf.cast(weights, value.dtype), training=training)
         heads = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])  # [batch, length, heads, per_head]
-        return self._output(tf.reshape(heads, [batch, length, self._heads * self._per_head]))
+        return self._output(tf.reshape(heads, [batch, -1, self._heads * self._per_head]))
 
-    def _bias_between(self, length: Any) -> Any:
-        """Return the learned bias of each head, query and key: float32 [1, heads, length, length]."""
-        position = tf.range(length)
-        distance = position[:, tf.newaxis] - position[tf.newaxis, :] + self._relative_length - 1
-        bias = tf.gather(tf.cast(self._bias, tf.float32), distance)  # [length, length, heads]
-        return tf.transpose(bias, [2, 0, 1])[tf.newaxis]
+    def _bias_between(self, asking: Any, seen: Any) -> Any:
+        """Positions of queries [batch or 1, queries] and keys [keys] → float32 [batch or 1, heads, queries, keys]."""
+        distance = asking[..., tf.newaxis] - seen + self._relative_length - 1
+        bias = tf.gather(tf.cast(self._bias, tf.float32), distance)  # [batch or 1, queries, keys, heads]
+        return tf.transpose(bias, [0, 3, 1, 2])
 
 
 class TransformerBlock(tf.keras.layers.Layer):  # type: ignore[misc]
@@ -75,9 +81,11 @@ class TransformerBlock(tf.keras.layers.Layer):  # type: ignore[misc]
         self._narrow = tf.keras.layers.Dense(width)
         self._dropout = tf.keras.layers.Dropout(dropout)
 
-    def call(self, x: Any, visible: Any, training: bool | None = None) -> Any:
-        """x [batch, length, width], visible bool [batch or 1, length, length] → [batch, length, width]."""
-        attended = self._attention(self._before_attention(x), visible, training=training)
+    def call(self, x: Any, visible: Any, at: Any = None, training: bool | None = None) -> Any:
+        """x [batch, length, width] → the same shape, or [batch, 1, width] at one position; see `SelfAttention`."""
+        attended = self._attention(self._before_attention(x), visible, at=at, training=training)
+        if at is not None:
+            x = tf.gather(x, at[:, tf.newaxis], batch_dims=1)
         x = x + self._dropout(attended, training=training)
         wide = self._dropout(self._wide(self._before_dense(x)), training=training)
         return x + self._dropout(self._narrow(wide), training=training)

@@ -21,14 +21,30 @@ def small_random() -> tf.keras.initializers.Initializer:
 
 
 class WordEmbedding(tf.keras.layers.Layer):  # type: ignore[misc]
-    """The mean of the embeddings of words and of parts of words; titles and searches share it."""
+    """The mean of the embeddings of words and of parts of words; titles and searches share it.
 
-    def __init__(self, size: int, width: int, **options: Any) -> None:
+    static_shapes: let no tensor's shape depend on the data; otherwise texts without a word cost nothing, and of the
+    events of a history few are searches.
+    """
+
+    def __init__(self, size: int, width: int, static_shapes: bool = False, **options: Any) -> None:
         super().__init__(**options)
+        self._width, self._static = width, static_shapes
         self._embedding = _embedding(size, width, "words")
 
     def call(self, words: Any) -> Any:
         """Word ids int32 [..., words], 0 is none → float32 [..., width]; no word at all gives zeros."""
+        if self._static:
+            return self._mean(words)
+        shape = tf.shape(words, tf.int64)
+        number = tf.reduce_prod(shape[:-1])
+        texts = tf.reshape(words, tf.stack([number, shape[-1]]))
+        at = tf.where(tf.reduce_any(texts != PADDING, axis=1))
+        means = self._mean(tf.gather(texts, at[:, 0]))
+        every = tf.scatter_nd(at, means, tf.stack([number, self._width]))
+        return tf.reshape(every, tf.concat([shape[:-1], [self._width]], axis=0))
+
+    def _mean(self, words: Any) -> Any:
         known = tf.cast(words != PADDING, self.compute_dtype)[..., tf.newaxis]
         total = tf.reduce_sum(self._embedding(words) * known, axis=-2)
         return tf.math.divide_no_nan(total, tf.reduce_sum(known, axis=-2))

@@ -4,8 +4,12 @@ The hidden state at position p stands for the user after event p and answers for
 the right, so a causal encoder never meets padding before an answer and needs no mask. RNN, LSTM and GRU are the
 article's section 2.3; the causal Transformer is SASRec's and GPT's way (Kang & McAuley 2018), the masked bidirectional
 one BERT4Rec's (Sun et al. 2019).
+
+Whoever wants the answer of one position only says `at`, int32 [batch]: the result is then [batch, 1, width], and the
+Transformers leave out what nobody reads of their last block.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -40,11 +44,15 @@ class Recurrent(tf.keras.layers.Layer):  # type: ignore[misc]
         self._norm = layers.LayerNormalization(epsilon=_EPSILON)
         self._dropout = layers.Dropout(config.dropout)
 
-    def call(self, events: Any, held: Any = None, masked: Any = None, training: bool | None = None) -> Any:
+    def call(
+        self, events: Any, held: Any = None, masked: Any = None, at: Any = None, training: bool | None = None
+    ) -> Any:
         """Events [batch, length, width] → hidden states of the same shape; held and masked change nothing."""
         hidden = self._dropout(events, training=training)
         for layer in self._layers:
             hidden = self._dropout(layer(hidden), training=training)
+        if at is not None:
+            hidden = tf.gather(hidden, at[:, tf.newaxis], batch_dims=1)
         return self._norm(self._output(hidden))
 
 
@@ -72,18 +80,24 @@ class Transformer(tf.keras.layers.Layer):  # type: ignore[misc]
         )
         super().build(shape)
 
-    def call(self, events: Any, held: Any = None, masked: Any = None, training: bool | None = None) -> Any:
+    def call(
+        self, events: Any, held: Any = None, masked: Any = None, at: Any = None, training: bool | None = None
+    ) -> Any:
         """Events [batch, length, width] → hidden states of the same shape; held and masked change nothing."""
         position = tf.range(tf.shape(events)[1])
-        visible = (position[:, tf.newaxis] >= position[tf.newaxis, :])[tf.newaxis]
-        return self._encode(events, visible, training)
+        return self._encode(events, lambda asking: position <= asking[..., tf.newaxis], at, training)
 
-    def _encode(self, events: Any, visible: Any, training: bool | None) -> Any:
-        positions = tf.cast(self._positions[: tf.shape(events)[1]], events.dtype)
+    def _encode(self, events: Any, visible: Callable[[Any], Any], at: Any, training: bool | None) -> Any:
+        """visible: from positions that ask [batch or 1, queries] to bool [batch or 1, queries or 1, length]."""
+        length = tf.shape(events)[1]
+        positions = tf.cast(self._positions[:length], events.dtype)
         hidden = self._dropout(events + positions, training=training)
-        for block in self._blocks:
-            hidden = block(hidden, visible, training=training)
-        return self._norm(hidden)
+        every = tf.range(length)[tf.newaxis]
+        seen_by_every = visible(every)
+        for block in self._blocks[:-1]:
+            hidden = block(hidden, seen_by_every, training=training)
+        seen = seen_by_every if at is None else visible(at[:, tf.newaxis])
+        return self._norm(self._blocks[-1](hidden, seen, at=at, training=training))
 
 
 class MaskedTransformer(Transformer):
@@ -106,7 +120,9 @@ class MaskedTransformer(Transformer):
         )
         super().build(shape)
 
-    def call(self, events: Any, held: Any = None, masked: Any = None, training: bool | None = None) -> Any:
+    def call(
+        self, events: Any, held: Any = None, masked: Any = None, at: Any = None, training: bool | None = None
+    ) -> Any:
         """Events [batch, length, width] → answers of the same shape.
 
         held: int32 [batch], positions that are not padding. masked: bool [batch, length], position p says that event
@@ -120,5 +136,7 @@ class MaskedTransformer(Transformer):
             hidden |= tf.pad(masked, [[0, 0], [1, 0]])[..., tf.newaxis]
         longer = tf.pad(events, [[0, 0], [0, 1], [0, 0]])
         longer = tf.where(hidden, tf.cast(self._mask_token, events.dtype), longer)
-        visible = (position <= held[:, tf.newaxis])[:, tf.newaxis, :]  # [batch, 1, length + 1]
-        return self._encode(longer, visible, training)[:, 1:]
+        visible = (position <= held[:, tf.newaxis])[:, tf.newaxis, :]  # [batch, 1, length + 1], for every query
+        if at is not None:
+            return self._encode(longer, lambda _: visible, at + 1, training)
+        return self._encode(longer, lambda _: visible, None, training)[:, 1:]

@@ -39,13 +39,15 @@ class QueryTower(tf.keras.layers.Layer):  # type: ignore[misc]
         items: Any,
         target_behavior: Any,
         masked: Any = None,
+        at: Any = None,
         training: bool | None = None,
     ) -> Any:
-        """Answer at every position: float32 [batch, length, width].
+        """Answer at every position, float32 [batch, length, width], or at one of each sequence, [batch, 1, width].
 
         features: int32 [batch, length] under behavior, device, gap, hour and weekday, [batch, length, words] under
         words, [batch] under held. items: [batch, length, width] from the candidate tower. target_behavior: int32
-        [batch, length], the behaviour asked for at each position, or ANY_BEHAVIOR. masked: see `MaskedTransformer`.
+        [batch, length], the behaviour asked for at each position that answers, or ANY_BEHAVIOR. masked: see
+        `MaskedTransformer`. at: int32 [batch], the one position that answers; None for every one.
         """
         if training and self._context_dropout:
             hidden = tf.random.uniform([tf.shape(items)[0], 1]) < self._context_dropout
@@ -55,5 +57,5 @@ class QueryTower(tf.keras.layers.Layer):  # type: ignore[misc]
             events += embed(features[name])
         # Embeddings are small, for the sake of the scores; the encoder wants values of the order of 1.
         events *= self._width**0.5
-        hidden = self._encoder(events, held=features["held"], masked=masked, training=training)
+        hidden = self._encoder(events, held=features["held"], masked=masked, at=at, training=training)
         return hidden * (1.0 + self._scale(target_behavior)) + self._shift(target_behavior)

@@ -22,17 +22,23 @@ class Retrieval(tf.Module):  # type: ignore[misc]
         self.model, self.mixture = model, mixture
         self._features = EventFeatures(space)
 
-    def queries(self, ids: Tensors, target_behavior: Any) -> Any:
+    def queries(self, ids: Tensors, target_behavior: Any, table: Any) -> Any:
         """Ids of histories → query vectors float32 [batch, width].
 
         ids: int64 row, behavior, device, timestamp [batch, length], words [batch, length, words], from the start token
-        on, padded on the right. target_behavior: int32 [batch], the behaviour asked for, ANY_BEHAVIOR for any.
+        on, padded on the right. target_behavior: int32 [batch], the behaviour asked for, ANY_BEHAVIOR for any. table:
+        [rows, width] as the model has it.
         """
         inputs = self._features.inputs(ids, "events")
         held = tf.math.count_nonzero(ids["behavior"] != PADDING, axis=1, dtype=tf.int32)
-        return self.model.query(inputs | {"row": tf.cast(ids["row"], tf.int32), "held": held}, target_behavior)
+        features = inputs | {"row": tf.cast(ids["row"], tf.int32), "held": held}
+        return self.model.query(features, target_behavior, table)
 
-    def __call__(self, ids: Tensors, target_behavior: Any, candidates: Any) -> Any:
-        """Score all items: float32 [batch, items]; candidates [items, width] as the model has them."""
-        everything = scores(self.queries(ids, target_behavior), candidates)
+    def __call__(self, ids: Tensors, target_behavior: Any, table: Any) -> Any:
+        """Score all items: float32 [batch, items]; table [rows, width] as the model has it."""
+        return self.score(self.queries(ids, target_behavior, table), ids, table)
+
+    def score(self, queries: Any, ids: Tensors, table: Any) -> Any:
+        """Score all items for query vectors [batch, width] that are there already: float32 [batch, items]."""
+        everything = scores(queries, self.model.candidates(table))
         return everything if self.mixture is None else self.mixture(everything, ids)

@@ -40,7 +40,7 @@ class TwoTower(tfrs.Model):  # type: ignore[misc]
         super().__init__()
         sizes = event_sizes(space)
         self._config, self._static = config, static_shapes
-        words = WordEmbedding(sizes.words, config.width)
+        words = WordEmbedding(sizes.words, config.width, static_shapes)
         self.candidate_tower = CandidateTower(
             space.catalogue, sizes, words, config.width, config.item_dropout, static_shapes
         )
@@ -69,16 +69,22 @@ class TwoTower(tfrs.Model):  # type: ignore[misc]
         asked = tf.fill(tf.shape(inputs["row"]), ANY_BEHAVIOR)
         return self._scaled(self.query_tower(inputs, items, asked, training=training))
 
-    def query(self, inputs: Tensors, target_behavior: Any) -> Any:
-        """The query of whole histories: float32 [batch, width]; target_behavior int32 [batch]."""
-        items = self.candidate_tower(inputs["row"])
-        asked = tf.broadcast_to(target_behavior[:, tf.newaxis], tf.shape(inputs["row"]))
-        answers = self.query_tower(inputs, items, asked)
-        return self._scaled(tf.gather(answers, inputs["held"] - 1, batch_dims=1))
+    def query(self, inputs: Tensors, target_behavior: Any, table: Any) -> Any:
+        """The query of whole histories: float32 [batch, width]; target_behavior int32 [batch], table as below."""
+        items = tf.gather(table, inputs["row"])
+        answers = self.query_tower(inputs, items, target_behavior[:, tf.newaxis], at=inputs["held"] - 1)
+        return self._scaled(answers[:, 0])
 
-    def candidates(self) -> Any:
+    def table(self) -> Any:
+        """What both towers see of every catalogue row, the reserved ones included: float32 [rows, width].
+
+        It is the same for all queries until the weights change: whoever asks many computes it once.
+        """
+        return self.candidate_tower.table()
+
+    def candidates(self, table: Any) -> Any:
         """Vectors of all items in the order of the catalogue: float32 [items, width]."""
-        return self._direction(self.candidate_tower.table()[FIRST:])
+        return self._direction(table[FIRST:])
 
     def compute_loss(self, inputs: Tensors, training: bool = False) -> Any:
         """Return the mean loss over the positions that have an answer: a float32 scalar."""

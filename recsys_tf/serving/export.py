@@ -42,7 +42,7 @@ def classifier_signatures(run: Run, max_k: int) -> ClassifierSignatures:
 def two_tower_signatures(run: Run, max_k: int) -> TwoTowerSignatures:
     """Put a run's retrieval model and its candidate vectors together."""
     retrieval = load_two_tower(run)
-    return TwoTowerSignatures(retrieval, run.data.space, retrieval.model.candidates(), max_k)
+    return TwoTowerSignatures(retrieval, run.data.space, retrieval.model.table(), max_k)
 
 
 def newest_version(folder: Path) -> Path:

@@ -16,10 +16,10 @@ Tensors = dict[str, Any]
 class TwoTowerSignatures(tf.Module):  # type: ignore[misc]
     """What a server is asked: the items that come next, for a history or for a history that ends in a search."""
 
-    def __init__(self, retrieval: Retrieval, space: FeatureSpace, candidates: Any, max_k: int) -> None:
+    def __init__(self, retrieval: Retrieval, space: FeatureSpace, table: Any, max_k: int) -> None:
         super().__init__()
         self._retrieval, self._history, self._max_k = retrieval, HistoryIds(space), max_k
-        self._candidates = tf.constant(candidates, tf.float32)
+        self._table = tf.constant(table, tf.float32)
         self._item_ids = tf.constant(space.catalogue.item_ids, tf.string)
         self._titles = tf.constant(space.catalogue.titles, tf.string)
 
@@ -44,7 +44,7 @@ class TwoTowerSignatures(tf.Module):  # type: ignore[misc]
     def _best(self, item_id: Any, behavior: Any, query: Any, device: Any, timestamp: Any, k: Any) -> Tensors:
         ids = self._history(item_id, behavior, query, device, timestamp)
         asked = tf.fill([tf.shape(item_id)[0]], ANY_BEHAVIOR)
-        score, index = top_items(self._retrieval(ids, asked, self._candidates), largest(k, self._max_k))
+        score, index = top_items(self._retrieval(ids, asked, self._table), largest(k, self._max_k))
         there = shown(k, score)
         return {
             "item_id": tf.where(there, tf.gather(self._item_ids, index), ""),

@@ -37,7 +37,7 @@ def new_two_tower(
     ids = start_ids(1, data.space.words)
     inputs = EventFeatures(data.space).inputs(ids, "events")
     model(inputs | {"row": tf.cast(ids["row"], tf.int32), "held": tf.ones([1], tf.int32)})
-    model.candidates()
+    model.table()
     if model.frequency is not None:
         model.frequency(tf.zeros([1], tf.int32), tf.zeros([1], tf.bool))
     return model
@@ -141,7 +141,7 @@ def given_weights(weights: tuple[float, ...]) -> npt.NDArray[np.float64]:
 def _search(model: TwoTower, data: PreparedData, counts: Counts, validation: Validation) -> npt.NDArray[np.float64]:
     towers = np.eye(len(VOICES), dtype=np.float32)[0]
     tuned = Mixture(towers, counts, tuned=True)
-    rank = ranking(Retrieval(model, data.space, tuned), validation)
+    rank = ranking(Retrieval(model, data.space, tuned), validation, fixed_towers=True)
 
     def quality(weights: npt.NDArray[np.float64]) -> float:
         assert tuned.weights is not None

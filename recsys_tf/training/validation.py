@@ -1,7 +1,7 @@
 """How good a two-tower model is at the validation side's questions, over the whole catalogue."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,6 @@ from recsys_tf.sequences.vocabularies import FIRST
 _BATCH = 256
 _K = 10
 _IDS = ("row", "behavior", "device", "timestamp", "words")
-_CANDIDATES = tf.TensorSpec([None, None], tf.float32)
 
 
 @dataclass(frozen=True)
@@ -58,23 +57,37 @@ def read_validation(data: PreparedData, most: int, remove_seen: bool, min_histor
     return Validation(batches, remove_seen)
 
 
-def ranking(retrieval: Retrieval, validation: Validation) -> Callable[[], npt.NDArray[np.int32]]:
+def ranking(
+    retrieval: Retrieval, validation: Validation, fixed_towers: bool = False
+) -> Callable[[], npt.NDArray[np.int32]]:
     """Return the function that ranks every question's target over the whole catalogue by the model as it then is.
 
-    Its result is int32 [questions], 0 for a target that is not found; its graph is traced once, for every length.
+    Its result is int32 [questions], 0 for a target that is not found; its graphs are traced once, for every length.
+    fixed_towers: the towers stay as they are and only the mixture changes, so histories are encoded once.
     """
+    batch_spec = _specification()
+    vectors = tf.TensorSpec([None, None], tf.float32)
 
-    @tf.function(input_signature=[_specification(), _CANDIDATES], autograph=False)  # type: ignore[untyped-decorator, unused-ignore]
-    def rank(batch: Tensors, candidates: Any) -> Any:
-        ids = {name: batch[name] for name in _IDS}
-        everything = retrieval(ids, tf.fill([tf.size(batch["target_row"])], ANY_BEHAVIOR), candidates)
+    @tf.function(input_signature=[batch_spec, vectors], autograph=False)  # type: ignore[untyped-decorator, unused-ignore]
+    def encode(batch: Tensors, table: Any) -> Any:
+        asked = tf.fill([tf.size(batch["target_row"])], ANY_BEHAVIOR)
+        return retrieval.queries(_ids(batch), asked, table)
+
+    @tf.function(input_signature=[vectors, batch_spec, vectors], autograph=False)  # type: ignore[untyped-decorator, unused-ignore]
+    def rank(queries: Any, batch: Tensors, table: Any) -> Any:
+        everything = retrieval.score(queries, _ids(batch), table)
         if validation.remove_seen:
             everything = without(everything, batch["row"] - FIRST)
         return target_ranks(everything, tf.maximum(batch["target_row"] - FIRST, -1))
 
+    def encoded(table: Any) -> Iterator[tuple[Any, Tensors]]:
+        return ((encode(batch, table), batch) for batch in validation.batches)
+
+    fixed = list(encoded(retrieval.model.table())) if fixed_towers else None
+
     def ranks() -> npt.NDArray[np.int32]:
-        candidates = retrieval.model.candidates()
-        return np.concatenate([rank(batch, candidates).numpy() for batch in validation.batches])
+        table = retrieval.model.table()
+        return np.concatenate([rank(*asked, table).numpy() for asked in fixed or encoded(table)])
 
     return ranks
 
@@ -96,6 +109,10 @@ class ValidationRanking(tf.keras.callbacks.Callback):  # type: ignore[misc]
         """Rank the targets of all questions."""
         if logs is not None and self._ranks is not None:
             logs["val_NDCG@10"], logs["val_HR@10"] = ndcg_and_hits(self._ranks())
+
+
+def _ids(batch: Tensors) -> Tensors:
+    return {name: batch[name] for name in _IDS}
 
 
 def _specification() -> Tensors:

@@ -119,8 +119,12 @@ def test_what_a_log_does_not_have_costs_no_weights(missing: str) -> None:
     assert built.table().shape == (10, WIDTH)
 
 
-def test_words_are_averaged_without_padding() -> None:
-    words = WordEmbedding(8, WIDTH)
+static_or_not = pytest.mark.parametrize("static_shapes", [False, True])
+
+
+@static_or_not
+def test_words_are_averaged_without_padding(static_shapes: bool) -> None:
+    words = WordEmbedding(8, WIDTH, static_shapes)
     got = words(tf.constant([[[5, 2, 0], [0, 0, 0]], [[3, 3, 4], [7, 0, 0]]])).numpy()
     table = words.weights[0].numpy()
     assert got.shape == (2, 2, WIDTH)
@@ -130,8 +134,18 @@ def test_words_are_averaged_without_padding() -> None:
     assert got[1, 1] == pytest.approx(table[7], abs=1e-7)
 
 
-def test_no_words_at_all_are_zeros() -> None:
-    words = WordEmbedding(8, WIDTH)
+@static_or_not
+def test_words_learn_from_where_they_are(static_shapes: bool) -> None:
+    words = WordEmbedding(8, WIDTH, static_shapes)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(words(tf.constant([[[5, 2], [0, 0]], [[3, 0], [0, 0]]])))
+    learnt = tf.convert_to_tensor(tape.gradient(loss, words.weights[0])).numpy()[:, 0]
+    assert learnt.tolist() == [0, 0, 0.5, 1, 0, 0.5, 0, 0]
+
+
+@static_or_not
+def test_no_words_at_all_are_zeros(static_shapes: bool) -> None:
+    words = WordEmbedding(8, WIDTH, static_shapes)
     got = words(tf.zeros([2, 3, 0], tf.int32)).numpy()
     assert got.shape == (2, 3, WIDTH)
     assert not got.any()

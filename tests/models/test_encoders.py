@@ -117,6 +117,17 @@ def test_histories_of_different_lengths_share_a_batch(config: TwoTowerConfig) ->
 
 
 @every
+def test_one_position_alone_has_the_answer_it_has_among_all(config: TwoTowerConfig) -> None:
+    encode = encoder(config)
+    given, number = events(), held(2, LENGTH, 4)
+    among = encode(given, held=number).numpy()
+    alone = encode(given, held=number, at=number - 1)
+    assert alone.shape == (3, 1, WIDTH)
+    for row, last in enumerate(number.numpy() - 1):
+        assert alone.numpy()[row, 0] == pytest.approx(among[row, last], abs=1e-5)
+
+
+@every
 def test_the_order_of_events_counts(config: TwoTowerConfig) -> None:
     encode = encoder(config)
     given = events(1)

@@ -61,7 +61,7 @@ def test_the_full_loss_is_the_mean_cross_entropy_over_the_items_of_training(
     model = build(prepared, config)
     at, label = labelled(batch)
     queries = model(batch).numpy()[at]
-    scores = queries @ model.candidates().numpy()[catalogue_indices(prepared)].T
+    scores = queries @ model.candidates(model.table()).numpy()[catalogue_indices(prepared)].T
     own = scores[np.arange(len(label)), label]
     expected = (np.log(np.exp(scores.astype(np.float64)).sum(axis=1)) - own).mean()
     assert model.compute_loss(batch, training=True).numpy() == pytest.approx(expected, rel=1e-4)
@@ -70,7 +70,7 @@ def test_the_full_loss_is_the_mean_cross_entropy_over_the_items_of_training(
 
 def test_vectors_of_length_one(prepared: PreparedData, batch: dict[str, Any]) -> None:
     model = build(prepared, dataclasses.replace(SURE, normalise=True, temperature=0.1))
-    candidates = model.candidates().numpy()
+    candidates = model.candidates(model.table()).numpy()
     assert candidates.shape == (len(prepared.space.catalogue), 16)
     assert np.linalg.norm(candidates, axis=1) == pytest.approx(np.ones(len(candidates)), abs=1e-5)
     assert np.linalg.norm(model(batch).numpy(), axis=-1) == pytest.approx(np.full(batch["row"].shape, 10.0), rel=1e-4)
@@ -83,13 +83,13 @@ def test_a_query_is_the_answer_at_the_last_event(
     model = build(prepared, dataclasses.replace(SURE, encoder=encoder))
     everywhere = model(batch).numpy()
     last = everywhere[np.arange(32), batch["held"].numpy() - 1]
-    queries = model.query(batch, tf.fill([32], ANY_BEHAVIOR)).numpy()
+    queries = model.query(batch, tf.fill([32], ANY_BEHAVIOR), model.table()).numpy()
     assert queries == pytest.approx(last, abs=1e-6)
     # What is asked for is heard as soon as it has been learnt.
     random = np.random.default_rng(0)
     for weight in model.query_tower._shift.weights:
         weight.assign(random.normal(size=weight.shape))
-    assert np.abs(model.query(batch, tf.fill([32], FIRST)).numpy() - queries).max() > 1e-2
+    assert np.abs(model.query(batch, tf.fill([32], FIRST), model.table()).numpy() - queries).max() > 1e-2
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
@@ -101,9 +101,9 @@ def test_padding_does_not_change_a_query(prepared: PreparedData, batch: dict[str
         name: value[row : row + 1] if name == "held" else value[row : row + 1, :held] for name, value in batch.items()
     }
     asked = tf.constant([ANY_BEHAVIOR])
-    expected = model.query(batch, tf.repeat(asked, 32)).numpy()[row]
+    expected = model.query(batch, tf.repeat(asked, 32), model.table()).numpy()[row]
     assert held < batch["row"].shape[1]
-    assert model.query(alone, asked).numpy()[0] == pytest.approx(expected, abs=1e-5)
+    assert model.query(alone, asked, model.table()).numpy()[0] == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize(("loss", "encoder"), PAIRS)
@@ -218,7 +218,7 @@ def test_bert_hides_what_it_is_asked(prepared: PreparedData, batch: dict[str, An
 def test_a_temperature_divides_the_scores(prepared: PreparedData, batch: dict[str, Any]) -> None:
     warm, cold = (build(prepared, dataclasses.replace(SURE, temperature=t)) for t in (1.0, 0.25))
     assert cold(batch).numpy() == pytest.approx(4 * warm(batch).numpy(), rel=1e-5)
-    assert (cold.candidates().numpy() == warm.candidates().numpy()).all()
+    assert (cold.table().numpy() == warm.table().numpy()).all()
 
 
 @given(st.lists(st.lists(st.integers(0, 3), min_size=5, max_size=5), min_size=1, max_size=4))

@@ -73,7 +73,7 @@ def test_a_process_without_our_package_gives_the_training_codes_answers(
         },
     )
     retrieval = load_two_tower(run)
-    expected = two_tower_scorer(retrieval, retrieval.model.candidates(), queries)(slice(0, len(queries)))
+    expected = two_tower_scorer(retrieval, retrieval.model.table(), queries)(slice(0, len(queries)))
     best = np.argsort(-expected, axis=1, kind="stable")[:, :K]
     got = answers["recommend"]
     names = run.data.space.catalogue.item_ids

@@ -125,7 +125,7 @@ def test_bfloat16_leaves_the_policy_and_the_scores_as_they_are(prepared: Prepare
     retrieval, history = fit(prepared, tmp_path / "run", how=how)
     assert tf.keras.mixed_precision.global_policy().name == policy
     assert np.isfinite(history["loss"]).all()
-    assert retrieval.model.candidates().dtype == tf.float32
+    assert retrieval.model.table().dtype == tf.float32
     assert {weight.dtype for weight in retrieval.model.trainable_variables} == {tf.float32}
 
 

@@ -7,20 +7,18 @@ import pytest
 import scipy.sparse as sp
 import tensorflow as tf
 
-from recsys_tf.config import (
-    FitConfig,
-    TwoTowerConfig,
-)
+from recsys_tf.config import TwoTowerConfig
 from recsys_tf.evaluation import ranking_metrics
+from recsys_tf.models.mixture import VOICES, Mixture
 from recsys_tf.models.query_tower import ANY_BEHAVIOR
 from recsys_tf.models.retrieval import Retrieval
 from recsys_tf.sequences.dataset import PreparedData, read_questions
 from recsys_tf.sequences.vocabularies import FIRST
+from recsys_tf.training.fit_mixture import count
 from recsys_tf.training.fit_two_tower import new_two_tower
 from recsys_tf.training.validation import Validation, ndcg_and_hits, ranking, read_validation
 
 SMALL = TwoTowerConfig(width=16, layers=1, mixture=False, negatives=32)
-SHORT = FitConfig(epochs=1, batch_size=64, learning_rate=3e-3)
 
 IDS = ("row", "behavior", "device", "timestamp", "words")
 
@@ -60,7 +58,7 @@ def numpy_ranks(data: PreparedData, retrieval: Retrieval, remove_seen: bool) -> 
     questions = all_questions(data)
     ids = {name: tf.constant(questions[name]) for name in IDS}
     asked = tf.fill([len(questions["held"])], ANY_BEHAVIOR)
-    scores = retrieval(ids, asked, retrieval.model.candidates()).numpy()
+    scores = retrieval(ids, asked, retrieval.model.table()).numpy()
     targets = np.maximum(questions["target_row"] - FIRST, -1)
     excluded = None
     if remove_seen:
@@ -85,6 +83,21 @@ def test_validation_ranks_as_the_evaluation_does(prepared: PreparedData, remove_
     found = ndcg_and_hits(ranks)
     assert found[0] == pytest.approx(ranking_metrics.ndcg(ranks.astype(np.int64), 10).mean())
     assert found[1] == pytest.approx(ranking_metrics.hit_rate(ranks.astype(np.int64), 10).mean())
+
+
+@pytest.mark.parametrize("remove_seen", [False, True])
+def test_fixed_towers_rank_as_towers_that_are_asked_each_time(prepared: PreparedData, remove_seen: bool) -> None:
+    tuned = Mixture(np.eye(len(VOICES), dtype=np.float32)[0], count(prepared), tuned=True)
+    retrieval = Retrieval(new_two_tower(prepared, SMALL), prepared.space, tuned)
+    validation = read_validation(prepared, 0, remove_seen)
+    asked, fixed = ranking(retrieval, validation), ranking(retrieval, validation, fixed_towers=True)
+    alone = fixed()
+    assert (alone == asked()).all()
+    assert tuned.weights is not None
+    tuned.weights.assign([0.5, 0.3, 0.1, 0.1, 0.0])
+    mixed = fixed()
+    assert (mixed == asked()).all()
+    assert (mixed != alone).mean() > 0.1
 
 
 def test_questions_are_counted(prepared: PreparedData) -> None:

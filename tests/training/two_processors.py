@@ -35,7 +35,7 @@ def main(prepared: str, output: str, loss: str) -> None:
         # What was written is read where there is but one device.
         again = new_two_tower(data, config)
         again.load_weights(str(folder / "weights.h5"))
-        answers[devices] = {**history, "norm": float(np.linalg.norm(again.candidates().numpy()))}
+        answers[devices] = {**history, "norm": float(np.linalg.norm(again.table().numpy()))}
     try:
         odd = FitConfig(epochs=1, batch_size=63, devices="all")
         fit_two_tower(data, config, odd, EvaluateConfig(), Path(output))
