@@ -133,7 +133,8 @@ def _measure_recommenders(
     catalogue = run.data.space.catalogue
     if len(queries) == 0 or not (training.row >= FIRST).any():
         return None
-    scorers, vectors = _two_tower_scorers(run, queries, config)
+    beside = {beside_name(other): _run_beside(run, other) for other in config.beside}
+    scorers, vectors = _two_tower_scorers(run, queries, beside)
     if classifier is not None:
         scorers[COSINE] = _cosine_scorer(run, classifier, queries)
     baselines, seconds = baseline_scores(training, queries, len(catalogue))
@@ -141,14 +142,14 @@ def _measure_recommenders(
     truth = run.config.data / "truth" if config.online else None
     evaluation = evaluate_recommenders(scorers, queries, training, catalogue, config, truth, vectors)
     models = {name: (run, model) for name, model in _TRAINED.items() if model in run.models}
-    models |= {beside_name(other): (open_run(other), "two_tower") for other in config.beside}
+    models |= {name: (other, "two_tower") for name, other in beside.items()}
     trained = {name: sum(one.facts["history"][model]["seconds"]) for name, (one, model) in models.items()}
     parameters = {name: int(one.facts["parameters"][model]) for name, (one, model) in models.items()}
     return dataclasses.replace(evaluation, training_seconds=seconds | trained, parameters=parameters)
 
 
 def _two_tower_scorers(
-    run: Run, queries: Queries, config: EvaluateConfig
+    run: Run, queries: Queries, beside: dict[str, Run]
 ) -> tuple[dict[str, Callable[[slice], Scores]], npt.NDArray[np.float32] | None]:
     """Return the scorers of the two-tower models, and the vectors [items, width] of the run's own."""
     scorers: dict[str, Callable[[slice], Scores]] = {}
@@ -165,9 +166,9 @@ def _two_tower_scorers(
             scorers[BLINDED] = two_tower_scorer(retrieval, table, queries.blinded())
         if len(np.unique(queries.target_behavior)) > 1:
             scorers[TOLD] = two_tower_scorer(retrieval, table, queries, told=True)
-    for other in config.beside:
-        beside = load_two_tower(_run_beside(run, other))
-        scorers[beside_name(other)] = two_tower_scorer(beside, beside.model.table(), queries)
+    for name, other in beside.items():
+        retrieval = load_two_tower(other)
+        scorers[name] = two_tower_scorer(retrieval, retrieval.model.table(), queries)
     return scorers, vectors
 
 

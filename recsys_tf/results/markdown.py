@@ -20,6 +20,12 @@ def interval(value: Mapping[str, float | None], digits: int = 3) -> str:
     return f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
+def difference(value: Mapping[str, Any], digits: int = 3) -> str:
+    """Write "+0.012 (p = 0.002)", a difference in pairs and how likely chance alone would make one as large."""
+    p_value = value["p_value"]
+    return f"{value['interval']['mean']:+.{digits}f} (p {'< 0.001' if p_value < 0.001 else f'= {p_value:.3f}'})"
+
+
 def made_by(results: Sequence[Result]) -> str:
     """Name the machines and versions behind results."""
     machines = {f"{one['machine']['cores']} cores, {one['machine']['processor']}" for one in results}

@@ -11,7 +11,7 @@ from recsys_tf.errors import InputError
 from recsys_tf.publishing import published_file
 from recsys_tf.results.files import read_result
 from recsys_tf.results.markdown import interval, made_by, markdown_table, training_seconds
-from recsys_tf.results.two_tower_tables import encoders, groceries, public_benchmarks, search
+from recsys_tf.results.two_tower_tables import encoders, groceries, newcomers, public_benchmarks, search
 
 _PLACE = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
@@ -157,6 +157,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "encoders": encoders,
     "search": search,
     "groceries": groceries,
+    "newcomers": newcomers,
     "real-logs": _real_logs,
     "real-recommenders": _real_recommenders,
     "data-speed": _data_speed,

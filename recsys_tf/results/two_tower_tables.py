@@ -1,10 +1,9 @@
-"""The README's tables of the two-tower model: against what is published, and what each choice is worth."""
+"""The README's tables of the two-tower model: against what is published, and against the rules."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from recsys_tf.results.files import DIRECTORY, read_result
-from recsys_tf.results.markdown import Result, interval, made_by, markdown_table, training_seconds
+from recsys_tf.results.markdown import Result, difference, interval, made_by, markdown_table, training_seconds
 from recsys_tf.results.peers import PUBLISHED
 
 _BENCHMARKS = {
@@ -55,7 +54,7 @@ def encoders() -> str:
             cells = {named[row]: interval(recommenders[row]["intervals"][metric]) for row in named}
             columns.append((f"{title}: {metric}", cells))
         differences = result["differences_in_ndcg@10"]
-        cells = {named[row]: _difference_text(one) for row, one in differences.items() if row in named}
+        cells = {named[row]: difference(one) for row, one in differences.items() if row in named}
         columns.append(("transformer's lead in NDCG@10", cells))
     names = sorted(
         dict.fromkeys(row for _, column in columns for row in column),
@@ -71,11 +70,6 @@ def _encoder_name(row: str, prefix: str) -> str:
     if row == "two-tower":
         return "two-tower, transformer"
     return row.replace(f"two-tower of {prefix}-", "two-tower, ")
-
-
-def _difference_text(difference: dict[str, Any]) -> str:
-    p_value = difference["p_value"]
-    return f"{difference['interval']['mean']:+.3f} (p {'< 0.001' if p_value < 0.001 else f'= {p_value:.3f}'})"
 
 
 def search() -> str:
@@ -101,6 +95,30 @@ def groceries() -> str:
     metrics = ("NDCG@10", "HR@10", "MRR@10")
     cells = [[name, *(interval(row["intervals"][metric]) for metric in metrics)] for name, row in rows]
     return f"{markdown_table(['`complete-journey`, split by time', *metrics], cells)}\n\n{made_by([result])}"
+
+
+_NEWCOMERS = (
+    ("new user (no event yet)", "yoochoose-all-clicks", "`yoochoose-sample`", "length of the history", "empty"),
+    ("new user (no event yet)", "embedded-default", "embedded log", "length of the history", "empty"),
+    ("new item (not in training)", "embedded-default", "embedded log", "target item", "new"),
+    ("new item (not in training)", "bestbuy-search", "`bestbuy-xbox-search`", "target item", "new"),
+    ("new item (not in training)", "complete-journey-two-tower", "`complete-journey`", "target item", "new"),
+)
+
+
+def newcomers() -> str:
+    """Users without a history and items without a past: the two-tower model beside the best rule and popularity."""
+    rows, used = [], []
+    for title, name, log, slicing, group in _NEWCOMERS:
+        result = read_result(name)
+        used.append(result)
+        found = {row: one["slices"][slicing][group] for row, one in result["recommenders"].items()}
+        rules = {row: one for row, one in found.items() if not row.startswith(("two-tower", "cosine"))}
+        best = max(rules, key=lambda row: rules[row]["mean"])
+        cells = [interval(found["two-tower"]), f"{interval(rules[best])} ({best})", interval(rules["most popular"])]
+        rows.append([title, log, f"{result['slice_sizes'][slicing][group]:,}", *cells])
+    header = ["NDCG@10", "log", "questions", "two-tower", "best rule", "most popular"]
+    return f"{markdown_table(header, rows)}\n\n{made_by(used)}"
 
 
 def _figures(result: Result) -> Mapping[str, dict[str, float]]:
