@@ -82,9 +82,13 @@ class TwoTower(tfrs.Model):  # type: ignore[misc]
         """
         return self.candidate_tower.table()
 
+    def vectors(self, table: Any) -> Any:
+        """What queries are compared with, of any rows of the table: float32 [any, width]."""
+        return self._direction(table)
+
     def candidates(self, table: Any) -> Any:
         """Vectors of all items in the order of the catalogue: float32 [items, width]."""
-        return self._direction(table[FIRST:])
+        return self.vectors(table[FIRST:])
 
     def compute_loss(self, inputs: Tensors, training: bool = False) -> Any:
         """Return the mean loss over the positions that have an answer: a float32 scalar."""

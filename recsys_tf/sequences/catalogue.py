@@ -17,7 +17,7 @@ from recsys_tf.sequences.vocabularies import FIRST, START, UNKNOWN, Vocabulary
 class Catalogue:
     """One row an item, in the order of the item ids; rows 0, 1, 2 stand for no item, the start token, an unknown item.
 
-    item_ids, titles: text [items]; catalogue index 0 is row FIRST.
+    item_ids, titles, categories: text [items], "" where the item table has none; catalogue index 0 is row FIRST.
     item: int32 [rows], the item vocabulary's id (UNKNOWN for items that training has not seen).
     category: int32 [rows], the category vocabulary's id.
     price_bucket: int32 [rows], 0 for no price, else 1 + bucket.
@@ -29,6 +29,7 @@ class Catalogue:
 
     item_ids: tuple[str, ...]
     titles: tuple[str, ...]
+    categories: tuple[str, ...]
     item: npt.NDArray[np.int32]
     category: npt.NDArray[np.int32]
     price_bucket: npt.NDArray[np.int32]
@@ -45,6 +46,7 @@ class Catalogue:
             {
                 "item_id": self.item_ids,
                 "title": self.titles,
+                "category_id": self.categories,
                 "item": self.item[FIRST:],
                 "category": self.category[FIRST:],
                 "price_bucket": self.price_bucket[FIRST:],
@@ -61,12 +63,13 @@ class Catalogue:
         if not path.is_file():
             raise InputError("the catalogue is missing; prepare the data again", file=path)
         table = pd.read_parquet(path)
-        for column in ("title_words", "vector"):
+        for column in ("category_id", "title_words", "vector"):
             if column not in table:
                 raise InputError("the column is missing; prepare the data again", file=path, column=column)
         return cls(
             tuple(table["item_id"]),
             tuple(table["title"]),
+            tuple(table["category_id"]),
             _with_reserved(table["item"].to_numpy(np.int32)),
             _with_reserved(table["category"].to_numpy(np.int32)),
             _with_reserved(table["price_bucket"].to_numpy(np.int32), plain=True),
@@ -94,6 +97,7 @@ def build_catalogue(
     return Catalogue(
         tuple(items["item_id"]),
         tuple(items["title"]),
+        tuple(items["category_id"]),
         _with_reserved(_ids(items["item_id"], item_vocabulary)),
         _with_reserved(_ids(items["category_id"], category_vocabulary)),
         _with_reserved(1 + np.searchsorted(price_edges, price, side="right").astype(np.int32), plain=True),

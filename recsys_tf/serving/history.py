@@ -15,7 +15,14 @@ CONTEXT = [
     *(tf.TensorSpec([None, None], tf.string, name) for name in ("query", "device")),
     tf.TensorSpec([None, None], tf.int64, "timestamp"),
 ]
+QUESTION = [
+    tf.TensorSpec([None], tf.string, "target_behavior"),
+    tf.TensorSpec([None, None], tf.string, "exclude"),
+    tf.TensorSpec([None], tf.string, "category"),
+]
 K = tf.TensorSpec([None], tf.int32, "k")
+# Under this name: the column of the request in which each event of a history stood, -1 for none.
+COLUMN = "column"
 
 
 class HistoryIds(tf.Module):  # type: ignore[misc]
@@ -26,11 +33,20 @@ class HistoryIds(tf.Module):  # type: ignore[misc]
         self._ids = EventIds(space)
         self._max_length, self._words = space.max_length, space.words
 
+    def rows(self, item_id: Any) -> Any:
+        """Item ids of any shape → int64 catalogue rows."""
+        return self._ids.rows(item_id)
+
+    def behaviors(self, behavior: Any) -> Any:
+        """Behaviours of any shape → int64 behaviour ids."""
+        return self._ids.behaviors(behavior)
+
     def __call__(self, item_id: Any, behavior: Any, query: Any, device: Any, timestamp: Any) -> Tensors:
         """Turn raw histories into ids as training saw them: start token, newest max_length events, padding.
 
         Text [batch, length] each, timestamp int64 ms [batch, length]; an event without a behaviour is a search if
-        it has words, a view if it has an item, and else padding, wherever it stands. Returns int64 [batch, 1 + length].
+        it has words, a view if it has an item, and else padding, wherever it stands. Returns int64 [batch, 1 + length];
+        under COLUMN, where in the request each event stood.
         """
         guessed = tf.where(query != "", "search", tf.where(item_id != "", "view", ""))
         behavior = tf.where(behavior != "", behavior, guessed)
@@ -50,6 +66,7 @@ class HistoryIds(tf.Module):  # type: ignore[misc]
             newest = tf.gather(values, at, batch_dims=1)
             mask = valid[..., tf.newaxis] if name == "words" else valid
             history[name] = tf.concat([start[name], tf.where(mask, newest, 0)], axis=1)
+        history[COLUMN] = tf.pad(tf.cast(tf.where(valid, at, -1), tf.int64), [[0, 0], [1, 0]], constant_values=-1)
         return history
 
 

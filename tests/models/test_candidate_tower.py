@@ -19,6 +19,7 @@ SIZES = EventSizes(item=7, category=5, behavior=9, device=4, price=4, gap=28, ho
 CATALOGUE = Catalogue(
     item_ids=tuple("abcdefg"),
     titles=tuple("abcdefg"),
+    categories=tuple("abbcbcc"),
     item=np.array([0, 1, 2, 3, 4, 5, 6, UNKNOWN, UNKNOWN, UNKNOWN], np.int32),
     category=np.array([0, 1, 2, 3, 3, 4, 3, 4, 3, 3], np.int32),
     price_bucket=np.array([0, 0, 0, 1, 1, 2, 3, 1, 2, 2], np.int32),

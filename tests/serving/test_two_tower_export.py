@@ -50,7 +50,13 @@ def asked(items: list[list[str]], **more: Any) -> dict[str, Any]:
     """A request to `recommend` that knows of items only, unless said otherwise."""
     empty = [[""] * len(row) for row in items]
     request: dict[str, Any] = {"item_id": items, "behavior": empty, "query": empty, "device": empty}
-    return request | {"timestamp": [[0] * len(row) for row in items], "k": [K] * len(items)} | more
+    request |= {"timestamp": [[0] * len(row) for row in items], "k": [K] * len(items)}
+    return request | nothing_asked(len(items)) | more
+
+
+def nothing_asked(number: int) -> dict[str, Any]:
+    """What `recommend` wants beside histories, where nothing is asked of the answer."""
+    return {"target_behavior": [""] * number, "exclude": [[""]] * number, "category": [""] * number}
 
 
 def test_a_process_without_our_package_gives_the_training_codes_answers(
@@ -64,7 +70,7 @@ def test_a_process_without_our_package_gives_the_training_codes_answers(
     answers = ask(
         exported,
         {
-            "recommend": {**history, "k": [K] * len(queries)},
+            "recommend": {**history, **nothing_asked(len(queries)), "k": [K] * len(queries)},
             "serving_default": {
                 "item_id": [["", ""], known[:2], [known[0], "an item nobody knows"]],
                 "behavior": [["", ""], ["view", "purchase"], ["view", "stare"]],
