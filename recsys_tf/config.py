@@ -243,6 +243,8 @@ class EvaluateConfig:
     max_queries: int = 50_000
     # Folders of other runs on the same prepared data, whose two-tower models answer the same questions, row by row.
     beside: tuple[Path, ...] = ()
+    # Two-tower: questions whose explanations are put to the test, drawn with the seed; 0 tests none.
+    explained: int = 0
     # Ask the simulator's judge how likely the users are to click and buy what they are shown (simulated logs only).
     online: bool = False
     # Seed of the resampling.

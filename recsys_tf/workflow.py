@@ -210,6 +210,7 @@ def _result(run: Run, evaluation: Evaluation, config: EvaluateConfig) -> dict[st
         "recommenders": plain({name: dataclasses.asdict(row) for name, row in evaluation.recommenders.items()}),
         "seconds_of_recommenders": {name: round(one, 2) for name, one in evaluation.training_seconds.items()},
         "parameters_of_recommenders": evaluation.parameters,
+        "faithfulness": plain(evaluation.faithfulness),
         "differences_in_ndcg@10": plain(evaluation.differences.get(TWO_TOWER, {})),
     }
 

@@ -15,6 +15,7 @@ from recsys_tf.errors import InputError
 from recsys_tf.evaluation.bootstrap import Difference
 from recsys_tf.evaluation.classifier_evaluation import ClassifierFigures, evaluate_classifier, read_ceiling
 from recsys_tf.evaluation.classifier_report import classifier_section
+from recsys_tf.evaluation.explanations import Faithfulness, faithfulness
 from recsys_tf.evaluation.predictions import Predictions, item_representations, make_predictor
 from recsys_tf.evaluation.queries import Queries, TrainingEvents, read_queries, read_training_events
 from recsys_tf.evaluation.recommender_evaluation import (
@@ -46,9 +47,9 @@ _TRAINED = {TWO_TOWER: "two_tower", COSINE: "classifier"}
 class Evaluation:
     """All figures of a run.
 
-    classifier: None when none was trained. recommenders, differences, slice_sizes, training_seconds, parameters: as in
-    `RecommenderEvaluation`, empty for a log whose test side holds no item event. queries, possible, users: what the
-    classifier was asked, or without one the recommenders.
+    classifier: None when none was trained. recommenders, differences and so on: as in `RecommenderEvaluation`, empty for
+    a log whose test side holds no item event. queries, possible, users: what the classifier was asked, or without one
+    the recommenders.
     """
 
     classifier: ClassifierFigures | None
@@ -57,6 +58,7 @@ class Evaluation:
     slice_sizes: dict[str, dict[str, int]]
     training_seconds: dict[str, float]
     parameters: dict[str, int]
+    faithfulness: Faithfulness | None
     queries: int
     possible: int
     users: int
@@ -106,6 +108,7 @@ def evaluate_run(run: Run, config: EvaluateConfig, directory: Path) -> Evaluatio
         recommenders.slice_sizes if recommenders is not None else {},
         recommenders.training_seconds if recommenders is not None else {},
         recommenders.parameters if recommenders is not None else {},
+        recommenders.faithfulness if recommenders is not None else None,
         scored["scored"],
         scored["possible"],
         scored["users"],
@@ -145,7 +148,13 @@ def _measure_recommenders(
     models |= {name: (other, "two_tower") for name, other in beside.items()}
     trained = {name: sum(one.facts["history"][model]["seconds"]) for name, (one, model) in models.items()}
     parameters = {name: int(one.facts["parameters"][model]) for name, (one, model) in models.items()}
-    return dataclasses.replace(evaluation, training_seconds=seconds | trained, parameters=parameters)
+    explained = None
+    if "two_tower" in run.models and config.explained:
+        retrieval = load_two_tower(run)
+        explained = faithfulness(retrieval, retrieval.model.table(), queries, config)
+    return dataclasses.replace(
+        evaluation, training_seconds=seconds | trained, parameters=parameters, faithfulness=explained
+    )
 
 
 def _two_tower_scorers(
@@ -268,5 +277,6 @@ def _numbers(
             "recommenders": plain(recommenders.rows),
             "differences_in_ndcg@10": plain(recommenders.differences),
             "slice_sizes": recommenders.slice_sizes,
+            "faithfulness": plain(recommenders.faithfulness),
         }
     return numbers

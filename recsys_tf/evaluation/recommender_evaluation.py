@@ -12,6 +12,7 @@ import scipy.sparse as sp
 
 from recsys_tf.config import EvaluateConfig
 from recsys_tf.evaluation.bootstrap import Difference, Interval, clustered_intervals, paired_differences
+from recsys_tf.evaluation.explanations import Faithfulness
 from recsys_tf.evaluation.interactions import Histories, Interactions
 from recsys_tf.evaluation.list_metrics import (
     catalogue_coverage,
@@ -62,7 +63,7 @@ class RecommenderEvaluation:
     rows: figures by the recommender's name. differences: NDCG@10 of the first name minus that of the second.
     slice_sizes: group → slice → queries. queries, possible, users: how many were asked, of how many, by whom.
     training_seconds: what it took to fit each row that was fitted by itself, where that is known. parameters: numbers
-    that each trained model has learnt.
+    that each trained model has learnt. faithfulness: of the two-tower model's explanations, where it was asked for.
     """
 
     rows: dict[str, RecommenderFigures]
@@ -73,6 +74,7 @@ class RecommenderEvaluation:
     users: int
     training_seconds: dict[str, float] = field(default_factory=dict)
     parameters: dict[str, int] = field(default_factory=dict)
+    faithfulness: Faithfulness | None = None
 
 
 def beside_name(run: Path) -> str:

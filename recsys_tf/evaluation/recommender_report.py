@@ -5,6 +5,7 @@ from pathlib import Path
 
 from recsys_tf.config import EvaluateConfig
 from recsys_tf.evaluation.bootstrap import Difference
+from recsys_tf.evaluation.explanations import Faithfulness
 from recsys_tf.evaluation.plots import comparison_plot, learning_curves_plot, save_plots
 from recsys_tf.evaluation.recommender_evaluation import (
     ALONE,
@@ -62,6 +63,8 @@ def recommender_sections(
         Section("The lists of the next item", "", [_lists_table(rows, order, learned)]),
         Section("Which differences are more than chance", "", [differences_table(evaluation.differences, models)]),
     ]
+    if evaluation.faithfulness is not None:
+        sections.append(_faithfulness_section(evaluation.faithfulness))
     if all(row.online for row in rows.values()):
         sections.append(_online_section(rows, order, learned))
     return [section for section in sections if section is not None]
@@ -188,6 +191,20 @@ def _lists_table(rows: Mapping[str, RecommenderFigures], order: Sequence[str], l
         caption,
         learned,
     )
+
+
+def _faithfulness_section(found: Faithfulness) -> Section:
+    table = Table(
+        ["the item that came first, ranked again", "rank"],
+        [
+            ["without the three events that did most for it", found.rank_without_top.text(1)],
+            ["without three events at random", found.rank_without_random.text(1)],
+            ["difference", found.difference.text(1)],
+        ],
+        f"{found.questions:,} questions. It falls further without its own three events, less the share where it falls "
+        f"less far: {found.falls_further.text()}.",
+    )
+    return Section("Whether explanations are true", "", [table])
 
 
 def _online_section(rows: Mapping[str, RecommenderFigures], order: Sequence[str], learned: Sequence[int]) -> Section:
