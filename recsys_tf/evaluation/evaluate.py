@@ -47,9 +47,9 @@ _TRAINED = {TWO_TOWER: "two_tower", COSINE: "classifier"}
 class Evaluation:
     """All figures of a run.
 
-    classifier: None when none was trained. recommenders, differences and so on: as in `RecommenderEvaluation`, empty for
-    a log whose test side holds no item event. queries, possible, users: what the classifier was asked, or without one
-    the recommenders.
+    classifier: None when none was trained. recommenders, differences and so on: as in `RecommenderEvaluation`, empty
+    for a log whose test side holds no item event. queries, possible, users: what the classifier was asked, or without
+    one the recommenders.
     """
 
     classifier: ClassifierFigures | None
