@@ -267,6 +267,8 @@ class ServeConfig:
 
     # Models to serve, each NAME=FOLDER with numeric version folders inside.
     model: tuple[str, ...] = ("two_tower=saved_models/two_tower", "classifier=saved_models/classifier")
+    # A ModelServerConfig in text form, as TensorFlow Serving reads it, in place of --model.
+    model_config_file: Path | None = None
     # Address to listen on; other machines cannot reach the default.
     host: str = "127.0.0.1"
     # Port of the REST interface; 0 picks a free one.

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import recsys_tf  # noqa: F401 — decides which Keras TensorFlow brings
+from recsys_tf.serving.model_config import ModelConfig
 from recsys_tf.serving.server.application import RestApplication
 from recsys_tf.serving.server.listening import listening_socket
 from recsys_tf.serving.server.main import rest_server
-from recsys_tf.serving.server.versions import ModelTable
+from recsys_tf.serving.server.model_table import ModelTable
 
 import tensorflow as tf  # isort: skip
 
@@ -128,10 +129,11 @@ class Answer:
 
 @contextmanager
 def live_server(
-    folders: Mapping[str, Path], poll_seconds: float = 0.05, max_body_bytes: int = 1_000_000, **limits: Any
+    models: Mapping[str, Path | ModelConfig], poll_seconds: float = 0.05, max_body_bytes: int = 1_000_000, **limits: Any
 ) -> Iterator[LiveServer]:
     announced: list[str] = []
-    table = ModelTable(folders, poll_seconds, announced.append)
+    configs = {name: one if isinstance(one, ModelConfig) else ModelConfig(one) for name, one in models.items()}
+    table = ModelTable(configs, poll_seconds, announced.append)
     table.start()
     application = RestApplication(table, max_body_bytes, **limits)
     server, listener = rest_server(application), listening_socket("127.0.0.1", 0)

@@ -14,8 +14,8 @@ from live_server import save_half_plus
 
 from recsys_tf.config import ServeConfig
 from recsys_tf.errors import InputError
+from recsys_tf.serving.model_config import ModelConfig, config_text
 from recsys_tf.serving.model_folders import model_folders
-from recsys_tf.serving.model_server import model_config
 from recsys_tf.serving.server.listening import listening_socket
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,7 +67,7 @@ def test_the_official_server_is_started_with_one_model(folders: Path) -> None:
 def test_the_official_server_is_started_with_several_models(folders: Path) -> None:
     arguments = official_arguments(folders, [f"one={folders / 'a'}", f"two={folders / 'b'}"])
     assert "model_name" not in arguments
-    assert arguments["config"] == model_config({"one": folders / "a", "two": folders / "b"})
+    assert arguments["config"] == config_text({"one": ModelConfig(folders / "a"), "two": ModelConfig(folders / "b")})
     assert f'base_path: "{folders / "b"}"' in arguments["config"]
     assert arguments["config"].count('model_platform: "tensorflow"') == 2
 

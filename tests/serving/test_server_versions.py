@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from live_server import LiveServer, live_server, save_half_plus, until
 
+from recsys_tf.serving.model_config import ModelConfig
 from recsys_tf.serving.server.errors import ServingError
-from recsys_tf.serving.server.versions import ModelTable
+from recsys_tf.serving.server.model_table import ModelTable
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,7 @@ def test_a_hot_swap_under_load_loses_no_request(server: LiveServer, folder: Path
 
 
 def test_requests_under_way_finish_on_the_version_they_began_with(folder: Path, saved: dict[int, Path]) -> None:
-    table = ModelTable({"m": folder}, 0.05)
+    table = ModelTable({"m": ModelConfig(folder)}, 0.05)
     table.start()
     try:
         with table.lease("m", None) as (number, model):

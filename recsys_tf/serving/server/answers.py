@@ -8,9 +8,9 @@ from google.protobuf.json_format import MessageToDict  # type: ignore[import-unt
 from recsys_tf.serving.server.errors import Code, ServingError, invalid
 from recsys_tf.serving.server.json_text import parse_object
 from recsys_tf.serving.server.json_to_tensors import tensors_from_json
+from recsys_tf.serving.server.model_table import ModelTable
 from recsys_tf.serving.server.routes import Route
 from recsys_tf.serving.server.tensors_to_json import json_from_tensors
-from recsys_tf.serving.server.versions import ModelTable
 
 
 def answer(table: ModelTable, route: Route, body: bytes) -> bytes:
@@ -34,8 +34,7 @@ def write_error(message: str) -> bytes:
 def _predict(table: ModelTable, route: Route, body: bytes) -> bytes:
     request = parse_object(body)
     signature_name = _signature_name(request)
-    _refuse_label(route)
-    with table.lease(route.name, route.version) as (_, model):
+    with table.lease(route.name, route.version, route.label) as (_, model):
         form, inputs = tensors_from_json(request, model.input_types(signature_name))
         return json_from_tensors(form, model.run(signature_name, inputs))
 
@@ -60,8 +59,7 @@ def _status(table: ModelTable, route: Route) -> bytes:
 
 
 def _metadata(table: ModelTable, route: Route) -> bytes:
-    _refuse_label(route)
-    with table.lease(route.name, route.version) as (number, model):
+    with table.lease(route.name, route.version, route.label) as (number, model):
         signatures = {name: _signature(definition) for name, definition in sorted(model.definitions.items())}
     specification = {"name": route.name, "signature_name": "", "version": str(number)}
     return _document(
@@ -71,11 +69,6 @@ def _metadata(table: ModelTable, route: Route) -> bytes:
 
 def _signature(definition: Any) -> Any:
     return MessageToDict(definition, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
-
-
-def _refuse_label(route: Route) -> None:
-    if route.label is not None:
-        raise invalid(f"Unrecognized servable version label: {route.label}")
 
 
 def _document(content: dict[str, Any]) -> bytes:

@@ -11,9 +11,9 @@ from typing import Any
 
 from recsys_tf.serving.server.answers import answer, write_error
 from recsys_tf.serving.server.errors import HTTP_STATUS, Code, ServingError
+from recsys_tf.serving.server.model_table import ModelTable
 from recsys_tf.serving.server.request_body import BodyTooLongError, Disconnected, Receive, inflate, read_body
 from recsys_tf.serving.server.routes import Route, find_route, is_api, malformed
-from recsys_tf.serving.server.versions import ModelTable
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Scope = dict[str, Any]

@@ -8,10 +8,10 @@ from types import FrameType
 import uvicorn
 
 from recsys_tf.config import ServeConfig
-from recsys_tf.serving.model_folders import model_folders
+from recsys_tf.serving.model_config import configured_models
 from recsys_tf.serving.server.application import RestApplication
 from recsys_tf.serving.server.listening import listening_socket
-from recsys_tf.serving.server.versions import ModelTable
+from recsys_tf.serving.server.model_table import ModelTable
 
 # Requests under way get this long to finish after SIGTERM or Ctrl-C.
 _GRACE_SECONDS = 10
@@ -23,7 +23,7 @@ def serve_locally(config: ServeConfig) -> None:
     Prints a line for each version that becomes available, and the address. Raises InputError for models that cannot
     be found and for a port in use.
     """
-    models = model_folders(config.model)
+    models = configured_models(config.model, config.model_config_file)
     listener = listening_socket(config.host, config.rest_port)
     table = ModelTable(models, config.poll_seconds, _say)
     application = RestApplication(table, config.max_body_bytes, config.request_timeout_seconds)

@@ -1,4 +1,4 @@
-"""The served models and their versions: folders with numeric names are watched, the largest that loads is served.
+"""One served model and the life of its versions: folders with numeric names, of which the wanted ones are loaded.
 
 A new version is loaded before the old one goes; a broken one replaces nothing and is tried again only when its files
 change; requests that are under way finish on the version that they began with.
@@ -6,14 +6,15 @@ change; requests that are under way finish on the version that they began with.
 
 import gc
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from recsys_tf.serving.model_config import ModelConfig
 from recsys_tf.serving.model_folders import version_folders
-from recsys_tf.serving.server.errors import Code, ServingError
+from recsys_tf.serving.server.errors import Code, ServingError, invalid
 from recsys_tf.serving.server.loaded_model import LoadedModel, holds_saved_model, load_model
 
 State = Literal["START", "LOADING", "AVAILABLE", "UNLOADING", "END"]
@@ -48,30 +49,51 @@ class VersionStatus:
 class ServedModel:
     """One model's versions. `refresh` belongs to one thread, everything else may be called from any."""
 
-    def __init__(self, name: str, folder: Path, announce: Callable[[str], None]) -> None:
-        self.name, self.folder = name, folder
+    def __init__(self, name: str, config: ModelConfig, announce: Callable[[str], None]) -> None:
+        self.name = name
+        self.config = config
         self._announce = announce
         self._lock = threading.Lock()
         self._versions: dict[int, Version] = {}
         self._unloaded = False
 
+    def configure(self, config: ModelConfig) -> None:
+        """Take another configuration, which the next refresh acts upon; labels hold at once."""
+        self.config = config
+
     def refresh(self) -> None:
-        """Look at the folder once: load the best version that is not served yet, then unload the others."""
+        """Look at the folder once: load the versions that are wanted and not there yet, then unload the others."""
+        config = self.config
         try:
-            found = version_folders(self.folder)
+            found = version_folders(config.folder)
             # One without a SavedModel is still being copied.
-            best = self._load_best({number: path for number, path in found.items() if holds_saved_model(path)})
+            whole = {number: path for number, path in found.items() if holds_saved_model(path)}
         except OSError:
             # A folder that cannot be read just now says nothing about its versions.
             return
-        if best is not None or not found:
+        served = self._load_wanted(config, whole)
+        if served or not config.wanted.among(found):
             for version in self._in_state("AVAILABLE"):
-                if version.number != best:
+                if version.number not in served:
                     self._unload(version)
-        if self._unloaded:
-            # A SavedModel's objects point at each other: without this its memory waits for a collection of all.
-            self._unloaded = False
-            gc.collect()
+        self._collect()
+
+    def unload_all(self) -> None:
+        """Serve nothing any more."""
+        for version in self._in_state("AVAILABLE"):
+            self._unload(version)
+        self._collect()
+
+    def has_available(self, number: int) -> bool:
+        """Tell whether a version can be asked now."""
+        return number in [version.number for version in self._in_state("AVAILABLE")]
+
+    def labelled(self, label: str) -> int:
+        """Return the version of a label. Raises ServingError (INVALID_ARGUMENT) when there is no such label."""
+        number = self.config.labels.get(label)
+        if number is None:
+            raise unknown_label(label)
+        return number
 
     @contextmanager
     def lease(self, number: int | None) -> Iterator[tuple[int, LoadedModel]]:
@@ -81,7 +103,7 @@ class ServedModel:
             version.users += 1
         try:
             if version.model is None:
-                raise _not_found(self.name, number)
+                raise not_found(self.name, number)
             yield version.number, version.model
         finally:
             with self._lock:
@@ -99,24 +121,34 @@ class ServedModel:
         if number is not None:
             candidates = [one for one in candidates if one.number == number]
         if not candidates:
-            raise _not_found(self.name, number)
+            raise not_found(self.name, number)
         return max(candidates, key=lambda version: version.number)
 
     def _in_state(self, state: State) -> list[Version]:
         with self._lock:
             return [version for version in self._versions.values() if version.state == state]
 
-    def _load_best(self, found: Mapping[int, Path]) -> int | None:
-        for number in sorted(found, reverse=True):
+    def _collect(self) -> None:
+        if self._unloaded:
+            # A SavedModel's objects point at each other: without this its memory waits for a collection of all.
+            self._unloaded = False
+            gc.collect()
+
+    def _load_wanted(self, config: ModelConfig, found: dict[int, Path]) -> set[int]:
+        served: set[int] = set()
+        for number in config.wanted.among(sorted(found, reverse=True)):
+            if len(served) >= config.wanted.most:
+                break
             known = self._versions.get(number)
             if known is not None and known.state == "AVAILABLE":
-                return number
+                served.add(number)
+                continue
             fingerprint = _fingerprint(found[number])
             if known is not None and known.broken == fingerprint:
                 continue
             if self._load(number, found[number], fingerprint):
-                return number
-        return None
+                served.add(number)
+        return served
 
     def _load(self, number: int, folder: Path, fingerprint: Fingerprint) -> bool:
         version = Version(number)
@@ -149,61 +181,6 @@ class ServedModel:
             self._unloaded = True
 
 
-class ModelTable:
-    """All served models, each watched by a thread of its own, so that a slow load delays no other model."""
-
-    def __init__(
-        self, folders: Mapping[str, Path], poll_seconds: float, announce: Callable[[str], None] = lambda line: None
-    ) -> None:
-        self._models = {name: ServedModel(name, folder, announce) for name, folder in folders.items()}
-        self._poll_seconds = poll_seconds
-        self._stopping = threading.Event()
-        self._looked = {name: threading.Event() for name in folders}
-        self._threads = [
-            threading.Thread(target=self._watch, args=(name,), name=f"versions of {name}", daemon=True)
-            for name in folders
-        ]
-
-    def start(self) -> None:
-        """Begin to watch the folders, and return when every model has been looked at once."""
-        for thread in self._threads:
-            thread.start()
-        for looked in self._looked.values():
-            looked.wait()
-
-    def stop(self) -> None:
-        """Stop watching; a load that is under way ends first."""
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join()
-
-    @contextmanager
-    def lease(self, name: str, number: int | None) -> Iterator[tuple[int, LoadedModel]]:
-        """Yield the number and the model of a version, kept loaded meanwhile. Raises ServingError (NOT_FOUND)."""
-        if name not in self._models:
-            raise _not_found(name, number)
-        with self._models[name].lease(number) as leased:
-            yield leased
-
-    def status(self, name: str, number: int | None) -> list[VersionStatus]:
-        """List a model's versions, newest first, or the one that is asked for. Raises ServingError (NOT_FOUND)."""
-        versions = self._models[name].status() if name in self._models else []
-        if not versions:
-            raise ServingError(Code.NOT_FOUND, f"Could not find any versions of model {name}")
-        wanted = [version for version in versions if number in (None, version.number)]
-        if not wanted:
-            raise ServingError(Code.NOT_FOUND, f"Could not find version {number} of model {name}")
-        return wanted
-
-    def _watch(self, name: str) -> None:
-        while not self._stopping.is_set():
-            try:
-                self._models[name].refresh()
-            finally:
-                self._looked[name].set()
-            self._stopping.wait(self._poll_seconds)
-
-
 def _fingerprint(folder: Path) -> Fingerprint:
     entries = []
     for path in sorted(folder.rglob("*")):
@@ -215,6 +192,12 @@ def _fingerprint(folder: Path) -> Fingerprint:
     return tuple(entries)
 
 
-def _not_found(name: str, number: int | None) -> ServingError:
+def not_found(name: str, number: int | None) -> ServingError:
+    """Return the error for a model or a version that is not served."""
     which = f"Latest({name})" if number is None else f"Specific({name}, {number})"
     return ServingError(Code.NOT_FOUND, f"Servable not found for request: {which}")
+
+
+def unknown_label(label: str) -> ServingError:
+    """Return the error for a label that no version has."""
+    return invalid(f"Unrecognized servable version label: {label}")
