@@ -70,6 +70,20 @@ class HistoryIds(tf.Module):  # type: ignore[misc]
         return history
 
 
+def parse_histories(serialized: Any) -> Tensors:
+    """Serialized tf.Examples [batch], one history each → text item_id, behavior, query, device and int64 timestamp.
+
+    Each is a feature with one value for each event, oldest first; a feature that is missing or too short is padded.
+    Returns [batch, length] under each name.
+    """
+    inputs = [*HISTORY, *CONTEXT]
+    features = {spec.name: tf.io.RaggedFeature(spec.dtype, row_splits_dtype=tf.int64) for spec in inputs}
+    parsed = tf.io.parse_example(serialized, features)
+    lengths = [values.bounding_shape()[1] for values in parsed.values()]
+    shape = tf.stack([tf.size(serialized, tf.int64), tf.reduce_max(lengths)])
+    return {name: values.to_tensor(shape=shape) for name, values in parsed.items()}
+
+
 def largest(k: Any, max_k: int) -> Any:
     """Return the largest k of a batch int32 [batch], within 1 and max_k; an empty batch has none and counts as 1."""
     return tf.clip_by_value(tf.reduce_max(tf.concat([k, [1]], axis=0)), 1, max_k)

@@ -14,7 +14,7 @@ from recsys_tf.models.cosine_recommender import cosine_scores
 from recsys_tf.models.index import top_items
 from recsys_tf.sequences.feature_space import FeatureSpace
 from recsys_tf.sequences.features import EventFeatures
-from recsys_tf.serving.history import CONTEXT, HISTORY, HistoryIds, K, largest, shown
+from recsys_tf.serving.history import CONTEXT, HISTORY, HistoryIds, K, largest, parse_histories, shown
 
 Tensors = dict[str, Any]
 
@@ -47,6 +47,7 @@ class ClassifierSignatures(tf.Module):  # type: ignore[misc]
             "serving_default": self.next_class.get_concrete_function(),
             "next_class_full": self.next_class_full.get_concrete_function(),
             "recommend": self.recommend.get_concrete_function(),
+            "classify": self.classify.get_concrete_function(),
         }
 
     @tf.function(input_signature=[*HISTORY, K], autograph=False)
@@ -59,6 +60,13 @@ class ClassifierSignatures(tf.Module):  # type: ignore[misc]
     def next_class_full(self, item_id: Any, behavior: Any, query: Any, device: Any, timestamp: Any, k: Any) -> Tensors:
         """The same from all that is known of each event; "" and 0 stand for what is not."""
         return self._likeliest(item_id, behavior, query, device, timestamp, k)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "inputs")], autograph=False)
+    def classify(self, inputs: Any) -> Tensors:
+        """Histories as serialized tf.Examples [batch] → classes and scores [batch, classes], the likeliest first."""
+        history = parse_histories(inputs)
+        answer = self._likeliest(**history, k=tf.fill([tf.size(inputs)], self._max_k))
+        return {"classes": answer["label"], "scores": answer["probability"]}
 
     @tf.function(input_signature=[*HISTORY, K], autograph=False)
     def recommend(self, item_id: Any, behavior: Any, k: Any) -> Tensors:

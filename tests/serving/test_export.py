@@ -1,5 +1,6 @@
 """An exported model answers in a process without our package, Keras 2 and TFRS, as the training code would."""
 
+import base64
 import json
 import os
 import subprocess
@@ -26,12 +27,14 @@ from recsys_tf.training.fit import fit_classifier
 from recsys_tf.training.runs import Fitted, Run, load_classifier, open_run, write_run
 
 ALONE = """
-import json, sys
+import base64, json, sys
 import tensorflow as tf
 model = tf.saved_model.load(sys.argv[1])
 asked = json.loads(sys.stdin.read())
 answers = {}
 for name, inputs in asked.items():
+    if name == "classify":
+        inputs = {"inputs": [base64.b64decode(text) for text in inputs["inputs"]]}
     signature = model.signatures[name]
     kinds = {key: spec.dtype for key, spec in signature.structured_input_signature[1].items()}
     out = signature(**{key: tf.constant(value, kinds[key]) for key, value in inputs.items()})
@@ -104,6 +107,19 @@ def raw_histories(run: Run, queries: Queries, searches: list[str]) -> dict[str, 
     }
 
 
+def example(history: dict[str, list[list[Any]]], row: int) -> str:
+    """One history as a serialized tf.Example, as a client would send it: without padding; in base64."""
+    message = tf.train.Example()
+    held = sum(behavior != "" for behavior in history["behavior"][row])
+    for name, values in history.items():
+        feature = message.features.feature[name]
+        if name == "timestamp":
+            feature.int64_list.value.extend(values[row][:held])
+        elif any(values[row]):
+            feature.bytes_list.value.extend(text.encode() for text in values[row][:held])
+    return base64.b64encode(message.SerializeToString()).decode()
+
+
 def test_a_process_without_our_package_gives_the_training_codes_answers(
     run: Run, exported: Path, clean_log: CleanLog
 ) -> None:
@@ -116,11 +132,15 @@ def test_a_process_without_our_package_gives_the_training_codes_answers(
             "item_id": [[], []], "behavior": [[], []], "k": [2, 3],
         },
         "recommend": {"item_id": history["item_id"], "behavior": history["behavior"], "k": [k] * len(queries)},
+        "classify": {"inputs": [example(history, row) for row in range(len(queries))]},
     }  # fmt: skip
     answers = ask(exported, asked)
     names = class_names(run.data.space, "next_category")
     expected = make_predictor(load_classifier(run), run.data.space, "events")(queries).probabilities
     order = np.argsort(-expected, axis=1, kind="stable")[:, :k]
+    classified = answers["classify"]
+    assert [labels[:k] for labels in classified["classes"]] == answers["next_class_full"]["label"]
+    assert np.array(classified["scores"])[:, :k] == pytest.approx(np.array(answers["next_class_full"]["probability"]))
     got = answers["next_class_full"]
     assert np.array(got["probability"]) == pytest.approx(np.take_along_axis(expected, order, 1), abs=1e-5)
     differing = [row for row, labels in enumerate(got["label"]) if labels != [names[index] for index in order[row]]]

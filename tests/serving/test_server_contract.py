@@ -106,12 +106,6 @@ def test_half_in_column_form_is_unimplemented(server: LiveServer) -> None:
     assert server.predict({"inputs": [1]}, signature="half").status == 501
 
 
-@pytest.mark.parametrize("verb", ["classify", "regress"])
-def test_verbs_that_are_not_answered_say_so(server: LiveServer, verb: str) -> None:
-    reply = server.ask("POST", f"/v1/models/m:{verb}", {"examples": [{"x": 1}]})
-    assert reply.status == 501 and verb in reply.error()
-
-
 def test_the_order_of_checks(server: LiveServer) -> None:
     # Bad JSON is seen before the unknown model, the model before the missing keys, the label before the signature.
     assert server.predict(b"{", model="unknown").status == 400

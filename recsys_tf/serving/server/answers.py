@@ -1,16 +1,18 @@
-"""From a route and a body to the answer's body: predict, status and metadata, in the contract's order of checks."""
+"""From a route and a body to the answer's body: inference, status and metadata, in the contract's order of checks."""
 
 import json
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
 
-from recsys_tf.serving.server.errors import Code, ServingError, invalid
+from recsys_tf.serving.server.errors import invalid
+from recsys_tf.serving.server.examples import examples_from_json
+from recsys_tf.serving.server.inference import classify, regress
 from recsys_tf.serving.server.json_text import parse_object
 from recsys_tf.serving.server.json_to_tensors import tensors_from_json
 from recsys_tf.serving.server.model_table import ModelTable
 from recsys_tf.serving.server.routes import Route
-from recsys_tf.serving.server.tensors_to_json import json_from_tensors
+from recsys_tf.serving.server.tensors_to_json import json_from_results, json_from_tensors
 
 
 def answer(table: ModelTable, route: Route, body: bytes) -> bytes:
@@ -23,7 +25,7 @@ def answer(table: ModelTable, route: Route, body: bytes) -> bytes:
         case "metadata":
             return _metadata(table, route)
         case "classify" | "regress":
-            raise ServingError(Code.UNIMPLEMENTED, f"This server does not answer :{route.verb}; use :predict")
+            return _of_examples(table, route, body)
 
 
 def write_error(message: str) -> bytes:
@@ -37,6 +39,15 @@ def _predict(table: ModelTable, route: Route, body: bytes) -> bytes:
     with table.lease(route.name, route.version, route.label) as (_, model):
         form, inputs = tensors_from_json(request, model.input_types(signature_name))
         return json_from_tensors(form, model.run(signature_name, inputs))
+
+
+def _of_examples(table: ModelTable, route: Route, body: bytes) -> bytes:
+    request = parse_object(body)
+    signature_name, examples = _signature_name(request), examples_from_json(request)
+    with table.lease(route.name, route.version, route.label) as (_, model):
+        if route.verb == "classify":
+            return json_from_results(classify(model, signature_name, examples))
+        return json_from_results(regress(model, signature_name, examples))
 
 
 def _signature_name(request: dict[str, Any]) -> str:

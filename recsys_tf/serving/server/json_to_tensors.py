@@ -52,7 +52,7 @@ def tensors_from_json(document: Mapping[str, Any], inputs: Mapping[str, int]) ->
 
 
 def _from_columns(value: Any, inputs: Mapping[str, int]) -> dict[str, Array]:
-    if isinstance(value, dict) and not _is_base64(value):
+    if isinstance(value, dict) and not is_base64(value):
         for name in inputs:
             if name not in value:
                 raise invalid(f"Missing named input: {name} in 'inputs' object.")
@@ -67,7 +67,7 @@ def _from_rows(instances: Any, inputs: Mapping[str, int]) -> dict[str, Array]:
         raise invalid(f"JSON Value: {excerpt(instances)} Expecting 'instances' to be a list/array")
     if not instances:
         raise invalid("No values in 'instances' array")
-    named = [isinstance(element, dict) and not _is_base64(element) for element in instances]
+    named = [isinstance(element, dict) and not is_base64(element) for element in instances]
     if not named[0] and len(inputs) > 1:
         raise invalid(
             "instances is a plain list, but expecting list of objects as multiple input tensors required: "
@@ -132,7 +132,9 @@ def tensor_from_json(value: Any, kind: int) -> Array:
     if kind == types_pb2.DT_STRING:
         _check_types(leaves, {str, dict}, kind)
         texts = np.empty(len(leaves), dtype=object)
-        texts[:] = [leaf.encode("utf-8", "surrogateescape") if type(leaf) is str else _bytes(leaf) for leaf in leaves]
+        texts[:] = [
+            leaf.encode("utf-8", "surrogateescape") if type(leaf) is str else decoded_base64(leaf) for leaf in leaves
+        ]
         return texts.reshape(shape)
     raise ServingError(Code.UNIMPLEMENTED, f"Conversion of JSON Value: {excerpt(value)} to type: {type_name(kind)}")
 
@@ -175,12 +177,14 @@ def _type_error(value: Any, kind: int) -> ServingError:
     return invalid(f"JSON Value: {excerpt(value)} Type: {json_type} is not of expected type: {type_name(kind)}")
 
 
-def _is_base64(value: dict[str, Any]) -> bool:
+def is_base64(value: dict[str, Any]) -> bool:
+    """Tell whether an object stands for bytes: {"b64": text} and nothing more."""
     return len(value) == 1 and isinstance(value.get("b64"), str)
 
 
-def _bytes(value: dict[str, Any]) -> bytes:
-    if not _is_base64(value):
+def decoded_base64(value: dict[str, Any]) -> bytes:
+    """Return the bytes that an object stands for. Raises ServingError (INVALID_ARGUMENT) when it is none or broken."""
+    if not is_base64(value):
         raise invalid(f"JSON Value: {excerpt(value)} not formatted correctly for base64 data")
     text = "".join(value["b64"].split())
     # Padding may be left out, but not in part.

@@ -3,7 +3,7 @@
 import base64
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,21 @@ def json_from_tensors(form: Form, outputs: Mapping[str, Array]) -> bytes:
         raise invalid("Cannot convert empty tensor map to JSON")
     text = _rows(outputs) if form == "row" else _columns(outputs)
     return text.encode("utf-8", "surrogateescape")
+
+
+def json_from_results(results: Sequence[float] | Sequence[Sequence[tuple[bytes, float]]]) -> bytes:
+    """Write the answer to a regress request, one number for each example, or to a classify request, pairs of label
+    and score for each."""
+    items = [_result(one) for one in results]
+    return _object({"results": "[" + ", ".join(items) + f"\n{_INDENT}]"}, 0).encode("utf-8", "surrogateescape")
+
+
+def _result(result: float | Sequence[tuple[bytes, float]]) -> str:
+    if isinstance(result, float):
+        return _float_texts(np.array([result], np.float32), _EXACT_DIGITS["float32"])[0]
+    scores = _float_texts(np.array([score for _, score in result], np.float32), _EXACT_DIGITS["float32"])
+    labels = [_quoted(label.decode("utf-8", "surrogateescape")) for label, _ in result]
+    return "[" + ", ".join(f"[{label}, {score}]" for label, score in zip(labels, scores, strict=True)) + "]"
 
 
 def _rows(outputs: Mapping[str, Array]) -> str:
