@@ -273,11 +273,13 @@ class ServeConfig:
     host: str = "127.0.0.1"
     # Port of the REST interface; 0 picks a free one.
     rest_port: int = 8501
+    # Port of the gRPC interface; 0 picks a free one, -1 leaves gRPC out.
+    grpc_port: int = 8500
     # Seconds between two looks for new versions.
     poll_seconds: float = 1.0
     # Seconds until a request without an answer is told so (504).
     request_timeout_seconds: float = 30.0
-    # Largest request body in bytes, after inflating gzip.
+    # Largest request in bytes, a REST body after inflating gzip.
     max_body_bytes: int = 100 * 1024 * 1024
 
 

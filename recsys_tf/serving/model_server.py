@@ -21,24 +21,34 @@ def serve(config: ServeConfig) -> None:
     """
     models = configured_models(config.model, config.model_config_file)
     # Taken and let go at once: what cannot be served is said before TensorFlow takes seconds to load.
-    with listening_socket(config.host, config.rest_port) as listener:
-        # The binary takes port 0 for "no REST at all", so a free port is found for it.
-        port: int = listener.getsockname()[1]
+    rest_port = _free_port(config.host, config.rest_port, "--rest-port")
+    grpc_port = _free_port(config.host, config.grpc_port, "--grpc-port") if config.grpc_port >= 0 else 0
     binary = shutil.which(_BINARY)
     if binary is None:
         from recsys_tf.serving.server.main import serve_locally
 
         serve_locally(config)
         return
-    arguments = [_BINARY, *_model_arguments(models), *_server_arguments(port, config.poll_seconds)]
-    sys.stdout.write(f"{binary} serves {', '.join(models)} on port {port}, on every address of this machine\n")
+    arguments = [_BINARY, *_model_arguments(models), *_server_arguments(rest_port, grpc_port, config)]
+    sys.stdout.write(f"{binary} serves {', '.join(models)} on port {rest_port}, on every address of this machine\n")
     sys.stdout.flush()
     os.execv(binary, arguments)
 
 
-def _server_arguments(port: int, poll_seconds: float) -> list[str]:
-    whole_seconds = max(1, round(poll_seconds))
-    return [f"--rest_api_port={port}", "--port=0", f"--file_system_poll_wait_seconds={whole_seconds}"]
+def _free_port(host: str, port: int, option: str) -> int:
+    """Find a port for the binary, which takes 0 for "not at all"."""
+    with listening_socket(host, port, option) as listener:
+        found: int = listener.getsockname()[1]
+    return found
+
+
+def _server_arguments(rest_port: int, grpc_port: int, config: ServeConfig) -> list[str]:
+    return [
+        f"--rest_api_port={rest_port}",
+        f"--port={grpc_port}",
+        f"--file_system_poll_wait_seconds={max(1, round(config.poll_seconds))}",
+        f"--rest_api_timeout_in_ms={round(config.request_timeout_seconds * 1000)}",
+    ]
 
 
 def _model_arguments(models: Mapping[str, ModelConfig]) -> list[str]:

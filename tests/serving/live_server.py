@@ -14,6 +14,7 @@ from typing import Any
 import recsys_tf  # noqa: F401 — decides which Keras TensorFlow brings
 from recsys_tf.serving.model_config import ModelConfig
 from recsys_tf.serving.server.application import RestApplication
+from recsys_tf.serving.server.grpc_services import grpc_server, listen
 from recsys_tf.serving.server.listening import listening_socket
 from recsys_tf.serving.server.main import rest_server
 from recsys_tf.serving.server.model_table import ModelTable
@@ -78,6 +79,7 @@ class LiveServer:
     """Where a server listens, and the ways to ask it."""
 
     port: int
+    grpc_port: int
     table: ModelTable
     announced: list[str]
 
@@ -139,9 +141,13 @@ def live_server(
     server, listener = rest_server(application), listening_socket("127.0.0.1", 0)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
+    calls = grpc_server(table, max_body_bytes)
+    grpc_port = listen(calls, "127.0.0.1", 0)
+    calls.start()
     try:
-        yield LiveServer(listener.getsockname()[1], table, announced)
+        yield LiveServer(listener.getsockname()[1], grpc_port, table, announced)
     finally:
+        calls.stop(None).wait()
         server.should_exit = True
         thread.join()
         table.stop()

@@ -36,7 +36,19 @@ def folders(tmp_path: Path) -> Path:
 
 
 def serve_command(*models: str, port: int = 0) -> list[str]:
-    return [sys.executable, "run.py", "serve", "--rest-port", str(port), "--poll-seconds", "0.2", "--model", *models]
+    return [
+        sys.executable,
+        "run.py",
+        "serve",
+        "--rest-port",
+        str(port),
+        "--grpc-port",
+        "0",
+        "--poll-seconds",
+        "0.2",
+        "--model",
+        *models,
+    ]
 
 
 def official_arguments(folders: Path, models: list[str]) -> dict[str, str]:
@@ -55,12 +67,13 @@ def official_arguments(folders: Path, models: list[str]) -> dict[str, str]:
 def test_the_official_server_is_started_with_one_model(folders: Path) -> None:
     arguments = official_arguments(folders, [f"one={os.path.relpath(folders / 'a', ROOT)}"])
     assert int(arguments.pop("rest_api_port")) > 0
+    assert int(arguments.pop("port")) > 0
     base_path = Path(arguments.pop("model_base_path"))
     assert base_path.is_absolute() and base_path.samefile(folders / "a")
     assert arguments == {
         "model_name": "one",
-        "port": "0",
         "file_system_poll_wait_seconds": "1",
+        "rest_api_timeout_in_ms": "30000",
     }
 
 
@@ -121,6 +134,7 @@ def test_the_local_server_from_start_to_end(tmp_path: Path, ending: signal.Signa
     try:
         assert server.stdout is not None
         assert server.stdout.readline() == "half version 3 is AVAILABLE\n"
+        assert server.stdout.readline().startswith("gRPC at 127.0.0.1:")
         line = server.stdout.readline()
         address = next(word for word in line.split() if word.startswith("http://127.0.0.1:"))
         request = urllib.request.Request(f"{address}half:predict", b'{"instances": [1.0]}')

@@ -6,8 +6,9 @@ import socket
 from recsys_tf.errors import InputError
 
 
-def listening_socket(host: str, port: int) -> socket.socket:
-    """Bind a TCP socket for the server; port 0 takes a free one. Raises InputError when that cannot be."""
+def listening_socket(host: str, port: int, option: str = "--rest-port") -> socket.socket:
+    """Bind a TCP socket for the server; port 0 takes a free one. Raises InputError, naming the option, when it cannot
+    be had."""
     if not 0 <= port <= 65535:
         raise InputError(f"{port} is no port; ports go from 0 to 65535")
     try:
@@ -23,6 +24,6 @@ def listening_socket(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise InputError(f"port {port} is in use; choose another with --rest-port, or 0 for a free one") from error
+            raise InputError(f"port {port} is in use; choose another with {option}, or 0 for a free one") from error
         raise InputError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
     return listener

@@ -5,11 +5,13 @@ import socket
 import sys
 from types import FrameType
 
+import grpc
 import uvicorn
 
 from recsys_tf.config import ServeConfig
 from recsys_tf.serving.model_config import configured_models
 from recsys_tf.serving.server.application import RestApplication
+from recsys_tf.serving.server.grpc_services import grpc_server, listen
 from recsys_tf.serving.server.listening import listening_socket
 from recsys_tf.serving.server.model_table import ModelTable
 
@@ -25,21 +27,39 @@ def serve_locally(config: ServeConfig) -> None:
     """
     models = configured_models(config.model, config.model_config_file)
     listener = listening_socket(config.host, config.rest_port)
+    if config.grpc_port >= 0:
+        # Taken and let go at once: a port in use is said before models take seconds to load.
+        listening_socket(config.host, config.grpc_port, "--grpc-port").close()
     table = ModelTable(models, config.poll_seconds, _say)
     application = RestApplication(table, config.max_body_bytes, config.request_timeout_seconds)
     with listener:
         signal.signal(signal.SIGTERM, _interrupt)
+        calls = None
         try:
             table.start()
+            calls = _grpc(config, table)
             _say(f"Serving {', '.join(models)} at {address(listener)}/v1/models/ (Ctrl-C stops it)")
             rest_server(application).run(sockets=[listener])
         except KeyboardInterrupt:
             # uvicorn has finished its requests by now and raises the signal once more for its caller.
             pass
         finally:
+            if calls is not None:
+                calls.stop(_GRACE_SECONDS).wait()
             table.stop()
             application.close()
     _say("stopped")
+
+
+def _grpc(config: ServeConfig, table: ModelTable) -> grpc.Server | None:
+    """Start the gRPC interface, where it is wanted. Raises InputError for a port in use."""
+    if config.grpc_port < 0:
+        return None
+    server = grpc_server(table, config.max_body_bytes)
+    port = listen(server, config.host, config.grpc_port)
+    server.start()
+    _say(f"gRPC at {config.host}:{port}")
+    return server
 
 
 def rest_server(application: RestApplication) -> uvicorn.Server:
