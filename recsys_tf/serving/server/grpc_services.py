@@ -25,7 +25,7 @@ from recsys_tf.serving.server.examples import examples_from_input
 from recsys_tf.serving.server.inference import classify, regress
 from recsys_tf.serving.server.loaded_model import LoadedModel
 from recsys_tf.serving.server.model_table import ModelTable
-from recsys_tf.serving.server.tensor_protos import array_from_proto, proto_from_array
+from recsys_tf.serving.server.tensor_protos import fed_tensors, proto_from_array
 
 CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
 _WORKERS = 2
@@ -116,27 +116,11 @@ def _predict(table: ModelTable, request: Any) -> Any:
             message = f'Serving signature key "{spec.signature_name}" not found.'
             raise ServingError(Code.FAILED_PRECONDITION, message)
         wanted = _filtered(request.output_filter, definition)
-        outputs = model.run(spec.signature_name, _tensors(request.inputs, definition))
+        outputs = model.run(spec.signature_name, fed_tensors(request.inputs, definition))
         response = predict_pb2.PredictResponse(model_spec=spec)
         for name in wanted:
             response.outputs[name].CopyFrom(proto_from_array(outputs[name]))
         return response
-
-
-def _tensors(given: Any, definition: Any) -> dict[str, Any]:
-    missing, unknown = definition.inputs.keys() - given.keys(), given.keys() - definition.inputs.keys()
-    if missing or unknown:
-        raise invalid(
-            f"input size does not match signature: {len(given)}!={len(definition.inputs)}; expected "
-            f"{{{','.join(sorted(definition.inputs))}}}, missing {{{','.join(sorted(missing))}}}, "
-            f"not in the signature {{{','.join(sorted(unknown))}}}"
-        )
-    tensors = {}
-    for name, info in definition.inputs.items():
-        if given[name].dtype != info.dtype:
-            raise invalid(f"input {name}: expects type {info.dtype} of DataType, got {given[name].dtype}")
-        tensors[name] = array_from_proto(given[name], f"input {name}")
-    return tensors
 
 
 def _filtered(names: Any, definition: Any) -> list[str]:

@@ -16,6 +16,7 @@ from recsys_tf.serving.model_config import ModelConfig
 from recsys_tf.serving.model_folders import version_folders
 from recsys_tf.serving.server.errors import Code, ServingError, invalid
 from recsys_tf.serving.server.loaded_model import LoadedModel, holds_saved_model, load_model
+from recsys_tf.serving.server.warm_up import warm_up
 
 State = Literal["START", "LOADING", "AVAILABLE", "UNLOADING", "END"]
 Fingerprint = tuple[tuple[str, int, int], ...]
@@ -157,6 +158,7 @@ class ServedModel:
             version.state = "LOADING"
         try:
             model = load_model(folder)
+            replayed = warm_up(model, folder)
         except ServingError as error:
             with self._lock:
                 version.state, version.code, version.message = "END", error.code, error.message
@@ -166,7 +168,8 @@ class ServedModel:
             return False
         with self._lock:
             version.model, version.state = model, "AVAILABLE"
-        self._announce(f"{self.name} version {number} is AVAILABLE")
+        warmed = f" ({replayed} warm-up requests)" if replayed else ""
+        self._announce(f"{self.name} version {number} is AVAILABLE{warmed}")
         return True
 
     def _unload(self, version: Version) -> None:

@@ -31,6 +31,26 @@ _FIELDS = {
 }
 
 
+def fed_tensors(given: Any, definition: Any) -> dict[str, Array]:
+    """Read the inputs of a request, tensors by name, for a signature.
+
+    Raises ServingError (INVALID_ARGUMENT) for an input that is missing, unknown or of another type.
+    """
+    missing, unknown = definition.inputs.keys() - given.keys(), given.keys() - definition.inputs.keys()
+    if missing or unknown:
+        raise invalid(
+            f"input size does not match signature: {len(given)}!={len(definition.inputs)}; expected "
+            f"{{{','.join(sorted(definition.inputs))}}}, missing {{{','.join(sorted(missing))}}}, "
+            f"not in the signature {{{','.join(sorted(unknown))}}}"
+        )
+    tensors = {}
+    for name, info in definition.inputs.items():
+        if given[name].dtype != info.dtype:
+            raise invalid(f"input {name}: expects type {info.dtype} of DataType, got {given[name].dtype}")
+        tensors[name] = array_from_proto(given[name], f"input {name}")
+    return tensors
+
+
 def array_from_proto(proto: Any, place: str) -> Array:
     """Read a tensor; a list of values that is too short repeats its last one, none at all means zeros.
 
