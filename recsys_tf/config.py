@@ -259,6 +259,12 @@ class ExportConfig:
     output: Path = Path("saved_models")
     # Labels and items that an answer holds at most.
     max_k: int = 100
+    # What the models must reach on the test side to be published, such as "ndcg@10>=0.05"; figures are the report's.
+    require: tuple[str, ...] = ()
+    # Take the newest version of each model of the run out of service again, instead of publishing.
+    rollback: bool = False
+    # The terms under which the data may be used, for the model card.
+    terms: str = "not stated"
 
 
 @dataclass(frozen=True)

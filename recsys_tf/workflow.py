@@ -20,7 +20,7 @@ from recsys_tf.publishing import published_directory
 from recsys_tf.results.files import publish_result
 from recsys_tf.sequences.dataset import open_prepared
 from recsys_tf.sequences.prepare import PrepareSettings, prepare
-from recsys_tf.serving.export import export_model
+from recsys_tf.serving.export import export_models, roll_back
 from recsys_tf.serving.recommend import recommend
 from recsys_tf.training.fit import fit_classifier
 from recsys_tf.training.fit_two_tower import fit_two_tower
@@ -71,12 +71,10 @@ def _fit(name: str, config: TrainConfig, prepared: Path, directory: Path) -> Fit
 
 def _export(run: Run, config: ExportConfig) -> str:
     """Export every model of the run; return how to name them all to `run.py serve`."""
-    served = []
-    for name in run.models:
-        exported = export_model(run, name, config)
-        print(f"exported to {exported}")
-        served.append(f"{name}={exported.parent}")
-    return " ".join(served)
+    exported = export_models(run, config)
+    for folder in exported:
+        print(f"exported to {folder}")
+    return " ".join(f"{folder.parent.name}={folder.parent}" for folder in exported)
 
 
 def evaluate(run: str, config: EvaluateConfig, publish: str) -> None:
@@ -92,7 +90,13 @@ def evaluate(run: str, config: EvaluateConfig, publish: str) -> None:
 
 def export(run: str, config: ExportConfig) -> None:
     """Publish a finished run (`run.py export`)."""
-    print(f"next: python run.py serve --model {_export(open_run(_chosen(run)), config)}")
+    opened = open_run(_chosen(run))
+    if not config.rollback:
+        print(f"next: python run.py serve --model {_export(opened, config)}")
+        return
+    for name in opened.models:
+        left = roll_back(config.output / name)
+        print(f"{name}: {f'version {left} serves again' if left else 'no version is left'}")
 
 
 def print_recommendation(model: Path, items: list[str], behaviors: list[str], k: int) -> None:

@@ -1,7 +1,17 @@
-"""Publish a run's model as the next numeric version of a SavedModel, so that a server never sees half of one."""
+"""Publish a run's model as the next numeric version of a SavedModel, so that a server never sees half of one.
 
+<output>/<name>/<version>/
+    saved_model.pb, variables/            what is served
+    assets.extra/                         warm-up requests, model card; clients do not see them
+
+A version is complete, checked and warmed up under a temporary name before it is renamed; nothing is ever overwritten.
+"""
+
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from recsys_tf.config import ExportConfig
@@ -9,26 +19,61 @@ from recsys_tf.disk_errors import as_os_errors
 from recsys_tf.errors import InputError
 from recsys_tf.evaluation.predictions import item_representations
 from recsys_tf.publishing import published_directory
+from recsys_tf.sequences.dataset import read_users
+from recsys_tf.sequences.feature_space import FeatureSpace
 from recsys_tf.sequences.labels import class_names
+from recsys_tf.serving.check_export import check_export
+from recsys_tf.serving.example_requests import example_requests
+from recsys_tf.serving.model_card import write_model_card
 from recsys_tf.serving.model_folders import version_folders
+from recsys_tf.serving.requirements import check_requirements
 from recsys_tf.serving.signatures import ClassifierSignatures
 from recsys_tf.serving.two_tower_signatures import TwoTowerSignatures
+from recsys_tf.serving.warm_up_requests import write_warm_up
 from recsys_tf.training.runs import Run, load_classifier, load_two_tower
+
+_ROLLED_BACK = "rolled-back-"
+
+
+def export_models(run: Run, config: ExportConfig) -> list[Path]:
+    """Publish every model of a run and return the folders of the versions.
+
+    Raises InputError, with nothing published, when a figure that is required is not reached.
+    """
+    check_requirements(run, config.require)
+    return [export_model(run, name, config) for name in run.models]
 
 
 def export_model(run: Run, name: str, config: ExportConfig) -> Path:
-    """Write <output>/<name>/<version>/ under a temporary name and rename it; return the folder.
+    """Write <output>/<name>/<version>/ under a temporary name, check it, rename it, and return the folder.
 
-    Traced on the CPU whatever the machine has: an LSTM traced on a GPU does not load without one.
+    Traced on the CPU whatever the machine has: an LSTM traced on a GPU does not load without one. Raises InputError for
+    a SavedModel that does not answer as the training code does; it is not published then.
     """
+    requests = example_requests(run.data, name)
     with tf.device("/CPU:0"):
         build = classifier_signatures if name == "classifier" else two_tower_signatures
-        signatures: ClassifierSignatures | TwoTowerSignatures = build(run, config.max_k)
-        folder = config.output / name
-        target = folder / str(1 + max(version_folders(folder) if folder.is_dir() else (), default=0))
-        with published_directory(target) as temporary, as_os_errors(target):
-            tf.saved_model.save(signatures, str(temporary), signatures=signatures.signatures())
+        module: ClassifierSignatures | TwoTowerSignatures = build(run, config.max_k)
+        signatures = module.signatures()
+        target = config.output / name / str(_next_version(config.output / name))
+        with published_directory(target) as temporary:
+            with as_os_errors(target):
+                tf.saved_model.save(module, str(temporary), signatures=signatures)
+                write_warm_up(temporary, name, requests)
+                write_model_card(temporary, run, name, config.terms)
+            expected = [_answer(signatures[one.signature], one.inputs) for one in requests]
+            check_export(temporary, requests, expected, _users(run), _known_text(run.data.space))
     return target
+
+
+def roll_back(folder: Path) -> int | None:
+    """Take the newest version in a model's folder out of service; return the one that serves then, if any is left.
+
+    It is kept beside the others under a name that servers ignore. Raises InputError when there is no version.
+    """
+    newest = newest_version(folder)
+    newest.rename(folder / f"{_ROLLED_BACK}{newest.name}")
+    return max(version_folders(folder), default=None)
 
 
 def classifier_signatures(run: Run, max_k: int) -> ClassifierSignatures:
@@ -40,7 +85,7 @@ def classifier_signatures(run: Run, max_k: int) -> ClassifierSignatures:
 
 
 def two_tower_signatures(run: Run, max_k: int) -> TwoTowerSignatures:
-    """Put a run's retrieval model and its candidate vectors together."""
+    """Put a run's retrieval model and its table of item vectors together."""
     retrieval = load_two_tower(run)
     return TwoTowerSignatures(retrieval, run.data.space, retrieval.model.table(), max_k)
 
@@ -51,3 +96,27 @@ def newest_version(folder: Path) -> Path:
     if not found:
         raise InputError("no exported version here; `python run.py export` makes one", file=folder)
     return found[max(found)]
+
+
+def _next_version(folder: Path) -> int:
+    # A number that was rolled back is never used again: servers and logs know it as what it was.
+    gone = [int(path.name.removeprefix(_ROLLED_BACK)) for path in folder.glob(f"{_ROLLED_BACK}*")]
+    return 1 + max([*(version_folders(folder) if folder.is_dir() else ()), *gone], default=0)
+
+
+def _answer(signature: Any, inputs: dict[str, Any]) -> dict[str, Any]:
+    tensors = {
+        name: tf.constant(values, tf.string) if values.dtype == np.object_ else tf.constant(values)
+        for name, values in inputs.items()
+    }
+    return {name: value.numpy() for name, value in signature(**tensors).items()}
+
+
+def _users(run: Run) -> Iterator[str]:
+    return (user.decode("utf-8") for batch in read_users(run.data).as_numpy_iterator() for user in batch["user"])
+
+
+def _known_text(space: FeatureSpace) -> str:
+    vocabularies = (space.items, space.categories, space.behaviors, space.devices, space.word_vocabulary)
+    texts = [*space.catalogue.item_ids, *space.catalogue.titles, *space.catalogue.categories]
+    return "\n".join([*texts, *(token for vocabulary in vocabularies for token in vocabulary.tokens)])
