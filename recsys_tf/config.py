@@ -281,6 +281,10 @@ class ServeConfig:
     rest_port: int = 8501
     # Port of the gRPC interface; 0 picks a free one, -1 leaves gRPC out.
     grpc_port: int = 8500
+    # Answer requests that arrive together by one run of the model.
+    enable_batching: bool = False
+    # TensorFlow Serving's batching parameters in text form; without it the defaults.
+    batching_parameters_file: Path | None = None
     # Seconds between two looks for new versions.
     poll_seconds: float = 1.0
     # Seconds until a request without an answer is told so (504).

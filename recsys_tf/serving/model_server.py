@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from recsys_tf.config import ServeConfig
 from recsys_tf.serving.model_config import ModelConfig, config_text, configured_models
+from recsys_tf.serving.server.batching_parameters import read_batching_parameters
 from recsys_tf.serving.server.listening import listening_socket
 
 _BINARY = "tensorflow_model_server"
@@ -43,7 +44,12 @@ def _free_port(host: str, port: int, option: str) -> int:
 
 
 def _server_arguments(rest_port: int, grpc_port: int, config: ServeConfig) -> list[str]:
+    batching = ["--enable_batching=true"] if config.enable_batching else []
+    if config.enable_batching and config.batching_parameters_file is not None:
+        read_batching_parameters(config.batching_parameters_file)
+        batching.append(f"--batching_parameters_file={config.batching_parameters_file.absolute()}")
     return [
+        *batching,
         f"--rest_api_port={rest_port}",
         f"--port={grpc_port}",
         f"--file_system_poll_wait_seconds={max(1, round(config.poll_seconds))}",

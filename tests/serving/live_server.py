@@ -14,6 +14,8 @@ from typing import Any
 import recsys_tf  # noqa: F401 — decides which Keras TensorFlow brings
 from recsys_tf.serving.model_config import ModelConfig
 from recsys_tf.serving.server.application import RestApplication
+from recsys_tf.serving.server.batching import Batcher
+from recsys_tf.serving.server.batching_parameters import BatchingParameters
 from recsys_tf.serving.server.grpc_services import grpc_server, listen
 from recsys_tf.serving.server.listening import listening_socket
 from recsys_tf.serving.server.main import rest_server
@@ -131,11 +133,16 @@ class Answer:
 
 @contextmanager
 def live_server(
-    models: Mapping[str, Path | ModelConfig], poll_seconds: float = 0.05, max_body_bytes: int = 1_000_000, **limits: Any
+    models: Mapping[str, Path | ModelConfig],
+    poll_seconds: float = 0.05,
+    max_body_bytes: int = 1_000_000,
+    batching: BatchingParameters | None = None,
+    **limits: Any,
 ) -> Iterator[LiveServer]:
     announced: list[str] = []
     configs = {name: one if isinstance(one, ModelConfig) else ModelConfig(one) for name, one in models.items()}
-    table = ModelTable(configs, poll_seconds, announced.append)
+    batcher = Batcher(batching) if batching is not None else None
+    table = ModelTable(configs, poll_seconds, announced.append, batcher)
     table.start()
     application = RestApplication(table, max_body_bytes, **limits)
     server, listener = rest_server(application), listening_socket("127.0.0.1", 0)
@@ -153,6 +160,8 @@ def live_server(
         table.stop()
         application.close()
         listener.close()
+        if batcher is not None:
+            batcher.close()
 
 
 def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:

@@ -23,7 +23,7 @@ from recsys_tf.serving.model_config import models_of
 from recsys_tf.serving.server.errors import Code, ServingError, invalid
 from recsys_tf.serving.server.examples import examples_from_input
 from recsys_tf.serving.server.inference import classify, regress
-from recsys_tf.serving.server.loaded_model import LoadedModel
+from recsys_tf.serving.server.loaded_model import Model
 from recsys_tf.serving.server.model_table import ModelTable
 from recsys_tf.serving.server.tensor_protos import fed_tensors, proto_from_array
 
@@ -173,7 +173,7 @@ def _multi_inference(table: ModelTable, request: Any) -> Any:
     return response
 
 
-def _classification(model: LoadedModel, signature_name: str, examples: list[Any]) -> Any:
+def _classification(model: Model, signature_name: str, examples: list[Any]) -> Any:
     result = classification_pb2.ClassificationResult()
     for row in classify(model, signature_name, examples):
         classes = result.classifications.add()
@@ -183,7 +183,7 @@ def _classification(model: LoadedModel, signature_name: str, examples: list[Any]
     return result
 
 
-def _regression(model: LoadedModel, signature_name: str, examples: list[Any]) -> Any:
+def _regression(model: Model, signature_name: str, examples: list[Any]) -> Any:
     result = regression_pb2.RegressionResult()
     for value in regress(model, signature_name, examples):
         result.regressions.add(value=value)
@@ -230,7 +230,7 @@ def _reload(table: ModelTable, request: Any) -> Any:
 
 
 @contextmanager
-def _leased(table: ModelTable, asked: Any) -> Iterator[tuple[Any, LoadedModel]]:
+def _leased(table: ModelTable, asked: Any) -> Iterator[tuple[Any, Model]]:
     """Yield what an answer says of the model that gave it, and that model."""
     _check_spec(asked)
     with table.lease(asked.name, *_version(asked)) as (number, model):

@@ -8,14 +8,14 @@ import numpy.typing as npt
 from tensorflow.core.framework import types_pb2
 
 from recsys_tf.serving.server.errors import invalid
-from recsys_tf.serving.server.loaded_model import LoadedModel
+from recsys_tf.serving.server.loaded_model import Model
 
 Array = npt.NDArray[Any]
 
 _INPUTS, _CLASSES, _SCORES, _OUTPUTS = "inputs", "classes", "scores", "outputs"
 
 
-def classify(model: LoadedModel, signature_name: str, examples: Sequence[Any]) -> list[list[tuple[bytes, float]]]:
+def classify(model: Model, signature_name: str, examples: Sequence[Any]) -> list[list[tuple[bytes, float]]]:
     """Return, for each example, pairs of label and score; "" or 0 stands for the one that the signature has not.
 
     Raises ServingError (INVALID_ARGUMENT) for a signature that is no classifier.
@@ -38,7 +38,7 @@ def classify(model: LoadedModel, signature_name: str, examples: Sequence[Any]) -
     return [list(zip(row, value.tolist(), strict=True)) for row, value in zip(labels, values, strict=True)]
 
 
-def regress(model: LoadedModel, signature_name: str, examples: Sequence[Any]) -> list[float]:
+def regress(model: Model, signature_name: str, examples: Sequence[Any]) -> list[float]:
     """Return one number for each example. Raises ServingError (INVALID_ARGUMENT) for a signature that gives others."""
     values = _run(model, signature_name, examples).get(_OUTPUTS)
     if values is None:
@@ -51,7 +51,7 @@ def regress(model: LoadedModel, signature_name: str, examples: Sequence[Any]) ->
     return numbers
 
 
-def _run(model: LoadedModel, signature_name: str, examples: Sequence[Any]) -> dict[str, Array]:
+def _run(model: Model, signature_name: str, examples: Sequence[Any]) -> dict[str, Array]:
     types = model.input_types(signature_name)
     if types != {_INPUTS: types_pb2.DT_STRING}:
         raise invalid(f'Signature "{signature_name}" must have one input "{_INPUTS}" of strings, to take examples')

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,20 @@ _LOAD_FAULTS = (
     tf.errors.OpError,
 )
 Array = npt.NDArray[Any]
+
+
+class Model(Protocol):
+    """What answers a request: a loaded model, or one whose requests are batched."""
+
+    @property
+    def definitions(self) -> dict[str, Any]:
+        """The signatures as they were written."""
+
+    def input_types(self, signature_name: str) -> dict[str, int]:
+        """Return the inputs of a signature by name, each with its DataType."""
+
+    def run(self, signature_name: str, inputs: dict[str, Array]) -> dict[str, Array]:
+        """Run a signature on arrays of its inputs' dtypes."""
 
 
 @dataclass(frozen=True)

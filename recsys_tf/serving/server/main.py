@@ -11,12 +11,16 @@ import uvicorn
 from recsys_tf.config import ServeConfig
 from recsys_tf.serving.model_config import configured_models
 from recsys_tf.serving.server.application import RestApplication
+from recsys_tf.serving.server.batching import Batcher
+from recsys_tf.serving.server.batching_parameters import BatchingParameters, read_batching_parameters
 from recsys_tf.serving.server.grpc_services import grpc_server, listen
 from recsys_tf.serving.server.listening import listening_socket
 from recsys_tf.serving.server.model_table import ModelTable
 
 # Requests under way get this long to finish after SIGTERM or Ctrl-C.
 _GRACE_SECONDS = 10
+# Threads that answer, and as many again for each interface where most of them wait.
+_WORKERS, _WAITING_WORKERS = 2, 128
 
 
 def serve_locally(config: ServeConfig) -> None:
@@ -30,14 +34,17 @@ def serve_locally(config: ServeConfig) -> None:
     if config.grpc_port >= 0:
         # Taken and let go at once: a port in use is said before models take seconds to load.
         listening_socket(config.host, config.grpc_port, "--grpc-port").close()
-    table = ModelTable(models, config.poll_seconds, _say)
-    application = RestApplication(table, config.max_body_bytes, config.request_timeout_seconds)
+    batcher = _batcher(config)
+    table = ModelTable(models, config.poll_seconds, _say, batcher)
+    # A request that waits for its batch holds a thread.
+    workers = _WAITING_WORKERS if batcher is not None else _WORKERS
+    application = RestApplication(table, config.max_body_bytes, config.request_timeout_seconds, workers)
     with listener:
         signal.signal(signal.SIGTERM, _interrupt)
         calls = None
         try:
             table.start()
-            calls = _grpc(config, table)
+            calls = _grpc(config, table, workers)
             _say(f"Serving {', '.join(models)} at {address(listener)}/v1/models/ (Ctrl-C stops it)")
             rest_server(application).run(sockets=[listener])
         except KeyboardInterrupt:
@@ -48,14 +55,24 @@ def serve_locally(config: ServeConfig) -> None:
                 calls.stop(_GRACE_SECONDS).wait()
             table.stop()
             application.close()
+            if batcher is not None:
+                batcher.close()
     _say("stopped")
 
 
-def _grpc(config: ServeConfig, table: ModelTable) -> grpc.Server | None:
+def _batcher(config: ServeConfig) -> Batcher | None:
+    """Return what batches requests, where that is wanted. Raises InputError for parameters that cannot be used."""
+    if not config.enable_batching:
+        return None
+    file = config.batching_parameters_file
+    return Batcher(BatchingParameters() if file is None else read_batching_parameters(file))
+
+
+def _grpc(config: ServeConfig, table: ModelTable, workers: int) -> grpc.Server | None:
     """Start the gRPC interface, where it is wanted. Raises InputError for a port in use."""
     if config.grpc_port < 0:
         return None
-    server = grpc_server(table, config.max_body_bytes)
+    server = grpc_server(table, config.max_body_bytes, workers)
     port = listen(server, config.host, config.grpc_port)
     server.start()
     _say(f"gRPC at {config.host}:{port}")

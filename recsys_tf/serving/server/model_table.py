@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from recsys_tf.serving.model_config import ModelConfig
+from recsys_tf.serving.server.batching import BatchedModel, Batcher
 from recsys_tf.serving.server.errors import Code, ServingError
-from recsys_tf.serving.server.loaded_model import LoadedModel
+from recsys_tf.serving.server.loaded_model import LoadedModel, Model
 from recsys_tf.serving.server.served_model import ServedModel, VersionStatus, not_found, unknown_label
 
 
@@ -18,8 +19,9 @@ class ModelTable:
         models: Mapping[str, ModelConfig],
         poll_seconds: float,
         announce: Callable[[str], None] = lambda line: None,
+        batcher: Batcher | None = None,
     ) -> None:
-        self._announce, self._poll_seconds = announce, poll_seconds
+        self._announce, self._poll_seconds, self._batcher = announce, poll_seconds, batcher
         self._reloading = threading.Lock()
         self._watched = {name: self._watch(name, config) for name, config in models.items()}
 
@@ -69,7 +71,7 @@ class ModelTable:
                 self._watched[name].model.configure(one)
 
     @contextmanager
-    def lease(self, name: str, number: int | None, label: str | None = None) -> Iterator[tuple[int, LoadedModel]]:
+    def lease(self, name: str, number: int | None, label: str | None = None) -> Iterator[tuple[int, Model]]:
         """Yield the number and the model of a version, kept loaded meanwhile.
 
         number: None for the newest, or for the one with the label. Raises ServingError: INVALID_ARGUMENT for a label
@@ -99,7 +101,10 @@ class ModelTable:
         return self._watched[name].model.config.labels if name in self._watched else {}
 
     def _watch(self, name: str, config: ModelConfig) -> "_Watch":
-        return _Watch(ServedModel(name, config, self._announce), self._poll_seconds)
+        return _Watch(ServedModel(name, config, self._announce, self._batched), self._poll_seconds)
+
+    def _batched(self, model: LoadedModel) -> Model:
+        return model if self._batcher is None else BatchedModel(model, self._batcher)
 
 
 class _Watch:

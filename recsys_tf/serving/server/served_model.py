@@ -15,7 +15,7 @@ from typing import Literal
 from recsys_tf.serving.model_config import ModelConfig
 from recsys_tf.serving.model_folders import version_folders
 from recsys_tf.serving.server.errors import Code, ServingError, invalid
-from recsys_tf.serving.server.loaded_model import LoadedModel, holds_saved_model, load_model
+from recsys_tf.serving.server.loaded_model import LoadedModel, Model, holds_saved_model, load_model
 from recsys_tf.serving.server.warm_up import warm_up
 
 State = Literal["START", "LOADING", "AVAILABLE", "UNLOADING", "END"]
@@ -30,7 +30,7 @@ class Version:
     state: State = "START"
     code: Code = Code.OK
     message: str = ""
-    model: LoadedModel | None = None
+    model: Model | None = None
     # Requests that run on it now.
     users: int = 0
     # What its files looked like when it failed to load.
@@ -50,8 +50,15 @@ class VersionStatus:
 class ServedModel:
     """One model's versions. `refresh` belongs to one thread, everything else may be called from any."""
 
-    def __init__(self, name: str, config: ModelConfig, announce: Callable[[str], None]) -> None:
-        self.name = name
+    def __init__(
+        self,
+        name: str,
+        config: ModelConfig,
+        announce: Callable[[str], None],
+        wrap: Callable[[LoadedModel], Model] = lambda model: model,
+    ) -> None:
+        """Take what is to be served; wrap: what becomes of a model once it has been loaded and warmed up."""
+        self.name, self._wrap = name, wrap
         self.config = config
         self._announce = announce
         self._lock = threading.Lock()
@@ -97,7 +104,7 @@ class ServedModel:
         return number
 
     @contextmanager
-    def lease(self, number: int | None) -> Iterator[tuple[int, LoadedModel]]:
+    def lease(self, number: int | None) -> Iterator[tuple[int, Model]]:
         """Yield a version (None: the newest available) and keep it loaded. Raises ServingError (NOT_FOUND)."""
         with self._lock:
             version = self._available(number)
@@ -167,7 +174,7 @@ class ServedModel:
             self._announce(f"{self.name} version {number} could not be loaded: {reason}")
             return False
         with self._lock:
-            version.model, version.state = model, "AVAILABLE"
+            version.model, version.state = self._wrap(model), "AVAILABLE"
         warmed = f" ({replayed} warm-up requests)" if replayed else ""
         self._announce(f"{self.name} version {number} is AVAILABLE{warmed}")
         return True

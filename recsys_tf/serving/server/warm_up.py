@@ -14,14 +14,14 @@ from tensorflow_serving.apis import prediction_log_pb2
 from recsys_tf.serving.server.errors import Code, ServingError, invalid
 from recsys_tf.serving.server.examples import examples_from_input
 from recsys_tf.serving.server.inference import classify, regress
-from recsys_tf.serving.server.loaded_model import LoadedModel
+from recsys_tf.serving.server.loaded_model import Model
 from recsys_tf.serving.server.tensor_protos import fed_tensors
 
 WARM_UP = Path("assets.extra") / "tf_serving_warmup_requests"
 MOST_RECORDS = 1000
 
 
-def warm_up(model: LoadedModel, folder: Path) -> int:
+def warm_up(model: Model, folder: Path) -> int:
     """Replay the records in a version's folder, if there are any, and return their number.
 
     Raises ServingError for a record that is broken or cannot be answered, and for too many of them.
@@ -43,7 +43,7 @@ def warm_up(model: LoadedModel, folder: Path) -> int:
     return number
 
 
-def _replay(model: LoadedModel, log: prediction_log_pb2.PredictionLog) -> None:
+def _replay(model: Model, log: prediction_log_pb2.PredictionLog) -> None:
     match log.WhichOneof("log_type"):
         case "predict_log":
             request = log.predict_log.request
