@@ -285,6 +285,8 @@ class ServeConfig:
     enable_batching: bool = False
     # TensorFlow Serving's batching parameters in text form; without it the defaults.
     batching_parameters_file: Path | None = None
+    # Log every request, and what becomes of models, as one line of JSON each on standard error.
+    json_logs: bool = False
     # Seconds between two looks for new versions.
     poll_seconds: float = 1.0
     # Seconds until a request without an answer is told so (504).

@@ -20,6 +20,7 @@ from recsys_tf.serving.server.grpc_services import grpc_server, listen
 from recsys_tf.serving.server.listening import listening_socket
 from recsys_tf.serving.server.main import rest_server
 from recsys_tf.serving.server.model_table import ModelTable
+from recsys_tf.serving.server.observing import Observer
 
 import tensorflow as tf  # isort: skip
 
@@ -84,6 +85,7 @@ class LiveServer:
     grpc_port: int
     table: ModelTable
     announced: list[str]
+    logged: list[dict[str, Any]]
 
     @property
     def url(self) -> str:
@@ -144,15 +146,17 @@ def live_server(
     batcher = Batcher(batching) if batching is not None else None
     table = ModelTable(configs, poll_seconds, announced.append, batcher)
     table.start()
-    application = RestApplication(table, max_body_bytes, **limits)
+    logged: list[dict[str, Any]] = []
+    observer = Observer(table.names, logged.append)
+    application = RestApplication(table, max_body_bytes, observer=observer, **limits)
     server, listener = rest_server(application), listening_socket("127.0.0.1", 0)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    calls = grpc_server(table, max_body_bytes)
+    calls = grpc_server(table, max_body_bytes, observer)
     grpc_port = listen(calls, "127.0.0.1", 0)
     calls.start()
     try:
-        yield LiveServer(listener.getsockname()[1], grpc_port, table, announced)
+        yield LiveServer(listener.getsockname()[1], grpc_port, table, announced, logged)
     finally:
         calls.stop(None).wait()
         server.should_exit = True

@@ -9,9 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from recsys_tf.serving.server.answers import answer, write_error
+from recsys_tf.serving.server.answers import answer as answered
+from recsys_tf.serving.server.answers import write_error
 from recsys_tf.serving.server.errors import HTTP_STATUS, Code, ServingError
 from recsys_tf.serving.server.model_table import ModelTable
+from recsys_tf.serving.server.observing import METRICS_PATH, Observer, Seen, Stopwatch
 from recsys_tf.serving.server.request_body import BodyTooLongError, Disconnected, Receive, inflate, read_body
 from recsys_tf.serving.server.routes import Route, find_route, is_api, malformed
 
@@ -32,7 +34,9 @@ class RestApplication:
         timeout_seconds: float = 30.0,
         workers: int = _WORKERS,
         queue: int = _QUEUE,
+        observer: Observer | None = None,
     ) -> None:
+        self._observer = observer if observer is not None else Observer(table.names)
         self._table, self._max_body_bytes, self._queue = table, max_body_bytes, queue
         self._timeout_seconds = timeout_seconds
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="requests")
@@ -43,17 +47,26 @@ class RestApplication:
         """Answer one HTTP request."""
         if scope["type"] != "http":
             return
-        target = _target(scope)
+        target, watch = _target(scope), Stopwatch()
+        route: Route | None = None
         try:
             body = await read_body(receive, self._max_body_bytes)
+            if scope["method"] == "GET" and target == METRICS_PATH:
+                await _send(send, 200, self._observer.exposition(), b"text/plain; version=0.0.4; charset=utf-8")
+                return
             if not is_api(target):
                 await _send(send, 404, b"Not Found", b"text/plain")
-            elif scope["method"] == "OPTIONS":
+                return
+            if scope["method"] == "OPTIONS":
                 _check_origin(scope, target)
                 await _send(send, 200, b"")
-            else:
-                await _send(send, 200, await self._answer(find_route(scope["method"], target), body, _is_gzip(scope)))
+                return
+            route = find_route(scope["method"], target)
+            answer = await self._answer(route, body, _is_gzip(scope))
+            self._note(route, Code.OK, watch)
+            await _send(send, 200, answer)
         except ServingError as error:
+            self._note(route, error.code, watch)
             last = isinstance(error, BodyTooLongError)
             await _send(send, HTTP_STATUS[error.code], write_error(error.message), close=last)
         except Disconnected:
@@ -62,6 +75,12 @@ class RestApplication:
     def close(self) -> None:
         """Let the requests that have begun finish, and end the threads."""
         self._pool.shutdown()
+
+    def _note(self, route: Route | None, code: Code, watch: Stopwatch) -> None:
+        # Questions about the server itself are no requests to a model.
+        if route is None or route.verb not in ("status", "metadata"):
+            api, model = (route.verb, route.name) if route is not None else ("", "")
+            self._observer(Seen("REST", api, model, code, watch.seconds))
 
     async def _answer(self, route: Route, body: bytes, gzip: bool) -> bytes:
         if route.verb in ("status", "metadata"):
@@ -86,7 +105,7 @@ class RestApplication:
 
 
 def _work(table: ModelTable, route: Route, body: bytes, inflate_limit: int | None) -> bytes:
-    return answer(table, route, body if inflate_limit is None else inflate(body, inflate_limit))
+    return answered(table, route, body if inflate_limit is None else inflate(body, inflate_limit))
 
 
 def _target(scope: Scope) -> str:

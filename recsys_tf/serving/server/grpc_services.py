@@ -25,6 +25,7 @@ from recsys_tf.serving.server.examples import examples_from_input
 from recsys_tf.serving.server.inference import classify, regress
 from recsys_tf.serving.server.loaded_model import Model
 from recsys_tf.serving.server.model_table import ModelTable
+from recsys_tf.serving.server.observing import Observer, Seen, Stopwatch
 from recsys_tf.serving.server.tensor_protos import fed_tensors, proto_from_array
 
 CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
@@ -34,7 +35,9 @@ _METADATA = "signature_def"
 _STATUS = {code.value[0]: code for code in grpc.StatusCode}
 
 
-def grpc_server(table: ModelTable, max_message_bytes: int, workers: int = _WORKERS, queue: int = _QUEUE) -> grpc.Server:
+def grpc_server(
+    table: ModelTable, max_message_bytes: int, observer: Observer, workers: int = _WORKERS, queue: int = _QUEUE
+) -> grpc.Server:
     """Return a server of both services, not started yet; calls beyond `queue` are refused (RESOURCE_EXHAUSTED)."""
     server = grpc.server(
         ThreadPoolExecutor(workers, thread_name_prefix="calls"),
@@ -46,7 +49,7 @@ def grpc_server(table: ModelTable, max_message_bytes: int, workers: int = _WORKE
             ("grpc.so_reuseport", 0),
         ],
     )
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(table), server)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(table, observer), server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(table), server)
     return server
 
@@ -63,24 +66,36 @@ def listen(server: grpc.Server, host: str, port: int) -> int:
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):  # type: ignore[misc]
     """Inference, and what signatures a model has."""
 
-    def __init__(self, table: ModelTable) -> None:
-        self._table = table
+    def __init__(self, table: ModelTable, observer: Observer) -> None:
+        self._table, self._observer = table, observer
 
     def Predict(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 — the protocol's name
         """Run a signature on tensors."""
-        return _answered(context, lambda: _predict(self._table, request))
+        return self._observed("Predict", request, context, _predict)
 
     def Classify(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         """Run a signature on examples, for labels and scores."""
-        return _answered(context, lambda: _classify(self._table, request))
+        return self._observed("Classify", request, context, _classify)
 
     def Regress(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         """Run a signature on examples, for one number each."""
-        return _answered(context, lambda: _regress(self._table, request))
+        return self._observed("Regress", request, context, _regress)
 
     def MultiInference(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         """Run several signatures of one model on the same examples."""
-        return _answered(context, lambda: _multi_inference(self._table, request))
+        return self._observed("MultiInference", request, context, _multi_inference)
+
+    def _observed(
+        self, api: str, request: Any, context: grpc.ServicerContext, work: Callable[[ModelTable, Any], Any]
+    ) -> Any:
+        watch, code = Stopwatch(), Code.OK
+        try:
+            return work(self._table, request)
+        except ServingError as error:
+            code = error.code
+            context.abort(_STATUS[int(error.code)], error.message)
+        finally:
+            self._observer(Seen("GRPC", api, _model_name(request), code, watch.seconds))
 
     def GetModelMetadata(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         """Say what a model's signatures take and give."""
@@ -100,6 +115,13 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore
     def HandleReloadConfigRequest(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         """Serve what the request configures in place of what is served now."""
         return _answered(context, lambda: _reload(self._table, request))
+
+
+def _model_name(request: Any) -> str:
+    tasks = getattr(request, "tasks", None)
+    if tasks is None:
+        return str(request.model_spec.name)
+    return str(tasks[0].model_spec.name) if tasks else ""
 
 
 def _answered(context: grpc.ServicerContext, work: Callable[[], Any]) -> Any:

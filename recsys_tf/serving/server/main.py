@@ -16,6 +16,7 @@ from recsys_tf.serving.server.batching_parameters import BatchingParameters, rea
 from recsys_tf.serving.server.grpc_services import grpc_server, listen
 from recsys_tf.serving.server.listening import listening_socket
 from recsys_tf.serving.server.model_table import ModelTable
+from recsys_tf.serving.server.observing import Observer, write_json_line
 
 # Requests under way get this long to finish after SIGTERM or Ctrl-C.
 _GRACE_SECONDS = 10
@@ -35,16 +36,20 @@ def serve_locally(config: ServeConfig) -> None:
         # Taken and let go at once: a port in use is said before models take seconds to load.
         listening_socket(config.host, config.grpc_port, "--grpc-port").close()
     batcher = _batcher(config)
-    table = ModelTable(models, config.poll_seconds, _say, batcher)
+    say = _log if config.json_logs else _say
+    table = ModelTable(models, config.poll_seconds, say, batcher)
+    observer = Observer(table.names, write_json_line if config.json_logs else None)
     # A request that waits for its batch holds a thread.
     workers = _WAITING_WORKERS if batcher is not None else _WORKERS
-    application = RestApplication(table, config.max_body_bytes, config.request_timeout_seconds, workers)
+    application = RestApplication(
+        table, config.max_body_bytes, config.request_timeout_seconds, workers, observer=observer
+    )
     with listener:
         signal.signal(signal.SIGTERM, _interrupt)
         calls = None
         try:
             table.start()
-            calls = _grpc(config, table, workers)
+            calls = _grpc(config, table, observer, workers)
             _say(f"Serving {', '.join(models)} at {address(listener)}/v1/models/ (Ctrl-C stops it)")
             rest_server(application).run(sockets=[listener])
         except KeyboardInterrupt:
@@ -68,11 +73,11 @@ def _batcher(config: ServeConfig) -> Batcher | None:
     return Batcher(BatchingParameters() if file is None else read_batching_parameters(file))
 
 
-def _grpc(config: ServeConfig, table: ModelTable, workers: int) -> grpc.Server | None:
+def _grpc(config: ServeConfig, table: ModelTable, observer: Observer, workers: int) -> grpc.Server | None:
     """Start the gRPC interface, where it is wanted. Raises InputError for a port in use."""
     if config.grpc_port < 0:
         return None
-    server = grpc_server(table, config.max_body_bytes, workers)
+    server = grpc_server(table, config.max_body_bytes, observer, workers)
     port = listen(server, config.host, config.grpc_port)
     server.start()
     _say(f"gRPC at {config.host}:{port}")
@@ -104,6 +109,10 @@ def address(listener: socket.socket) -> str:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def _log(line: str) -> None:
+    write_json_line({"event": line})
 
 
 def _say(line: str) -> None:

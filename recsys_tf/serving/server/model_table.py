@@ -1,7 +1,7 @@
 """All served models by name, each watched by a thread of its own, so that a slow load delays no other model."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from recsys_tf.serving.model_config import ModelConfig
@@ -86,6 +86,10 @@ class ModelTable:
             raise not_found(name, number)
         with watch.model.lease(number) as leased:
             yield leased
+
+    def names(self) -> Collection[str]:
+        """Return the names of the models that are served now."""
+        return self._watched.keys()
 
     def status(self, name: str, number: int | None) -> list[VersionStatus]:
         """List a model's versions, newest first, or the one that is asked for. Raises ServingError (NOT_FOUND)."""
