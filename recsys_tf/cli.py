@@ -204,6 +204,7 @@ def _listed(text: str) -> list[str]:
 def _benchmark(arguments: list[str]) -> None:
     """Measure speed and memory beside a reference."""
     from recsys_tf.benchmarks.data import benchmark_data
+    from recsys_tf.benchmarks.serving import benchmark_serving
     from recsys_tf.benchmarks.training import benchmark_training
 
     command = _parse("benchmark", BenchmarkCommand, arguments)
@@ -212,6 +213,8 @@ def _benchmark(arguments: list[str]) -> None:
             benchmark_data(command.events, command.publish)
         case "training":
             benchmark_training(command.data, command.steps, command.publish)
+        case "serving":
+            benchmark_serving(command.model, command.publish)
 
 
 def _tables(arguments: list[str]) -> None:

@@ -101,14 +101,17 @@ class RecommendCommand:
 class BenchmarkCommand:
     """Measure speed and memory beside a reference in the same run."""
 
-    # What to measure: "data" is reading, cleaning, preparing and feeding; "training" every encoder and loss.
-    what: tyro.conf.Positional[Literal["data", "training"]]
+    # What to measure: "data" is reading, cleaning, preparing and feeding; "training" every encoder and loss; "serving"
+    # the local server under load.
+    what: tyro.conf.Positional[Literal["data", "training", "serving"]]
     # data: events in the simulated log that is measured.
     events: int = 1_000_000
     # training: a folder with prepared data (a run's, say) or with an imported log.
     data: Path = Path("data/runs/all")
     # training: steps that are measured, after a warm-up; 0 measures one epoch.
     steps: int = 0
+    # serving: the exported model's folder, with numeric versions inside.
+    model: Path = Path("saved_models/two_tower")
     # Also write the figures as one small JSON file for the README's tables: <results>/<name>.json.
     publish: str = ""
 
