@@ -194,7 +194,8 @@ def _recommend(arguments: list[str]) -> None:
     command = _parse("recommend", RecommendCommand, arguments)
     if command.k < 1:
         raise InputError(f"k is {command.k}; it must be at least 1")
-    print_recommendation(command.model, _listed(command.history), _listed(command.behaviors), command.k)
+    items, behaviors = _listed(command.history), _listed(command.behaviors)
+    print_recommendation(command.model, items, behaviors, command.k, command.server)
 
 
 def _listed(text: str) -> list[str]:

@@ -95,6 +95,8 @@ class RecommendCommand:
     k: int = 5
     # The exported model's folder, with numeric versions inside; saved_models/classifier is the other one.
     model: Path = Path("saved_models/two_tower")
+    # Ask this server, such as http://127.0.0.1:8501, which serves the model under its folder's name.
+    server: str = ""
 
 
 @dataclass(frozen=True)

@@ -99,9 +99,9 @@ def export(run: str, config: ExportConfig) -> None:
         print(f"{name}: {f'version {left} serves again' if left else 'no version is left'}")
 
 
-def print_recommendation(model: Path, items: list[str], behaviors: list[str], k: int) -> None:
+def print_recommendation(model: Path, items: list[str], behaviors: list[str], k: int, server: str) -> None:
     """Answer for one history (`run.py recommend`)."""
-    answer = recommend(model, items, behaviors, k)
+    answer = recommend(model, items, behaviors, k, server)
     if answer.classes:
         print("the next event, most likely first:")
         for label, probability in answer.classes:
