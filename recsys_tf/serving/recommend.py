@@ -1,4 +1,4 @@
-"""Ask an exported model on the command line, in this process or on a server: the same SavedModel, the same signatures."""
+"""Ask an exported model on the command line, here or on a server: the same SavedModel, the same signatures."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,10 +35,8 @@ def recommend(folder: Path, items: list[str], behaviors: list[str], k: int, serv
         if behavior not in BEHAVIORS:
             raise InputError(f"unknown behaviour {behavior!r}; known are {', '.join(BEHAVIORS)}")
     # Padding, where there is no event: an empty list has no type.
-    history = {
-        "item_id": [items or [""]],
-        "behavior": [behaviors or ["view" if item else "" for item in items or [""]]],
-    }
+    views = ["view"] * len(items) or [""]
+    history = {"item_id": [items or [""]], "behavior": [behaviors or views]}
     ask = _server(server, folder.name) if server else _alone(folder)
     return _answered(ask, history | {"k": [k]})
 

@@ -130,7 +130,7 @@ def test_grpc_errors_name_the_input_and_the_server(server: LiveServer) -> None:
         transport.predict("nobody", short)
     transport.close()
     gone = GrpcPredictClient("127.0.0.1:1", retries=1, retry_wait_seconds=0.01)
-    with pytest.raises(InputError, match="127.0.0.1:1: UNAVAILABLE"):
+    with pytest.raises(InputError, match=r"127\.0\.0\.1:1: UNAVAILABLE"):
         gone.predict("two_tower", short)
 
 
