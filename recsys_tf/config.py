@@ -285,6 +285,10 @@ class ServeConfig:
     enable_batching: bool = False
     # TensorFlow Serving's batching parameters in text form; without it the defaults.
     batching_parameters_file: Path | None = None
+    # Run TensorFlow Serving's image in Docker, with the same models and settings, in place of the local server.
+    docker: bool = False
+    # The image that --docker runs.
+    docker_image: str = "tensorflow/serving:latest"
     # Log every request, and what becomes of models, as one line of JSON each on standard error.
     json_logs: bool = False
     # Seconds between two looks for new versions.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,17 +15,15 @@ from live_server import save_half_plus
 
 from recsys_tf.config import ServeConfig
 from recsys_tf.errors import InputError
-from recsys_tf.serving.model_config import ModelConfig, config_text
+from recsys_tf.serving.model_config import ModelConfig, Wanted, config_text, configured_models
 from recsys_tf.serving.model_folders import model_folders
+from recsys_tf.serving.server.batching_parameters import BatchingParameters, read_batching_parameters
 from recsys_tf.serving.server.listening import listening_socket
 
 ROOT = Path(__file__).resolve().parents[2]
 STAND_IN = """#!{python}
 import json, pathlib, sys
-options = dict(option.removeprefix("--").split("=", 1) for option in sys.argv[1:])
-if "model_config_file" in options:
-    options["config"] = pathlib.Path(options["model_config_file"]).read_text()
-pathlib.Path("{record}").write_text(json.dumps(options))
+pathlib.Path("{record}").write_text(json.dumps(sys.argv[1:]))
 """
 
 
@@ -51,38 +50,85 @@ def serve_command(*models: str, port: int = 0) -> list[str]:
     ]
 
 
-def official_arguments(folders: Path, models: list[str]) -> dict[str, str]:
+def recorded(folders: Path, program: str, models: list[str], *more: str) -> list[str]:
+    """Run `run.py serve` with a stand-in for a program, and return the arguments that it was started with."""
     record = folders / "arguments.json"
-    binary = folders / "bin" / "tensorflow_model_server"
-    binary.parent.mkdir()
-    binary.write_text(STAND_IN.format(python=sys.executable, record=record))
-    binary.chmod(0o755)
-    path = f"{binary.parent}{os.pathsep}{os.environ['PATH']}"
+    stand_in = folders / "bin" / program
+    stand_in.parent.mkdir()
+    stand_in.write_text(STAND_IN.format(python=sys.executable, record=record))
+    stand_in.chmod(0o755)
+    path = f"{stand_in.parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "TMPDIR": str(folders)}
-    subprocess.run(serve_command(*models), cwd=ROOT, env=environment, check=True, timeout=60, capture_output=True)
-    arguments: dict[str, str] = json.loads(record.read_text())
+    command = [*serve_command(*models), *more]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=60, capture_output=True)
+    arguments: list[str] = json.loads(record.read_text())
     return arguments
 
 
-def test_the_official_server_is_started_with_one_model(folders: Path) -> None:
-    arguments = official_arguments(folders, [f"one={os.path.relpath(folders / 'a', ROOT)}"])
-    assert int(arguments.pop("rest_api_port")) > 0
-    assert int(arguments.pop("port")) > 0
-    base_path = Path(arguments.pop("model_base_path"))
-    assert base_path.is_absolute() and base_path.samefile(folders / "a")
-    assert arguments == {
-        "model_name": "one",
+def flags(arguments: list[str]) -> dict[str, str]:
+    return dict(argument.removeprefix("--").split("=", 1) for argument in arguments)
+
+
+def test_the_official_server_is_started_with_the_same_models(folders: Path) -> None:
+    models = [f"one={os.path.relpath(folders / 'a', ROOT)}", f"two={folders / 'b'}"]
+    found = flags(recorded(folders, "tensorflow_model_server", models))
+    assert int(found.pop("rest_api_port")) > 0
+    assert int(found.pop("port")) > 0
+    served = configured_models((), Path(found.pop("model_config_file")))
+    assert {name: model.folder.resolve() for name, model in served.items()} == {
+        "one": folders / "a",
+        "two": folders / "b",
+    }
+    monitoring = Path(found.pop("monitoring_config_file")).read_text()
+    assert monitoring == 'prometheus_config { enable: true path: "/monitoring/prometheus/metrics" }\n'
+    assert found == {
+        "allow_version_labels_for_unavailable_models": "true",
         "file_system_poll_wait_seconds": "1",
         "rest_api_timeout_in_ms": "30000",
     }
 
 
-def test_the_official_server_is_started_with_several_models(folders: Path) -> None:
-    arguments = official_arguments(folders, [f"one={folders / 'a'}", f"two={folders / 'b'}"])
-    assert "model_name" not in arguments
-    assert arguments["config"] == config_text({"one": ModelConfig(folders / "a"), "two": ModelConfig(folders / "b")})
-    assert f'base_path: "{folders / "b"}"' in arguments["config"]
-    assert arguments["config"].count('model_platform: "tensorflow"') == 2
+def test_the_official_server_batches_by_the_same_parameters(folders: Path) -> None:
+    given = folders / "given.config"
+    given.write_text("max_batch_size { value: 8 } allowed_batch_sizes: 4 allowed_batch_sizes: 8")
+    more = ["--enable-batching", "--batching-parameters-file", str(given), "--grpc-port", "-1"]
+    found = flags(recorded(folders, "tensorflow_model_server", [f"one={folders / 'a'}"], *more))
+    assert found["enable_batching"] == "true"
+    assert found["port"] == "0"
+    assert read_batching_parameters(Path(found["batching_parameters_file"])) == read_batching_parameters(given)
+
+
+def test_docker_runs_the_same_server(folders: Path) -> None:
+    config = folders / "models.config"
+    models = {"shop": ModelConfig(folders / "a", Wanted(latest=2), {"stable": 1})}
+    config.write_text(config_text(models))
+    more = ["--docker", "--docker-image", "serving:test", "--enable-batching", "--model-config-file", str(config)]
+    arguments = recorded(folders, "docker", [], *more)
+    assert arguments[:2] == ["run", "--rm"]
+    image = arguments.index("serving:test")
+    options, server = arguments[2:image], flags(arguments[image + 1 :])
+    assert [option for option in options if re.fullmatch(r"--publish=127\.0\.0\.1:\d+:850[01]", option)] == options[:2]
+    assert f"--volume={folders / 'a'}:/models/shop:ro" in options
+    assert "--entrypoint=tensorflow_model_server" in options
+    assert (server["rest_api_port"], server["port"]) == ("8501", "8500")
+    # The files as the container sees them are those that were written here.
+    [mounted] = [option for option in options if option.endswith(":/config:ro")]
+    folder = Path(mounted.removeprefix("--volume=").removesuffix(":/config:ro"))
+    inside = {"shop": ModelConfig(Path("/models/shop"), Wanted(latest=2), {"stable": 1})}
+    assert server["model_config_file"] == "/config/models.config"
+    assert configured_models((), folder / "models.config") == inside
+    assert server["batching_parameters_file"] == "/config/batching.config"
+    assert read_batching_parameters(folder / "batching.config") == BatchingParameters()
+    assert server["monitoring_config_file"] == "/config/monitoring.config"
+
+
+def test_docker_that_is_not_there(folders: Path) -> None:
+    command = [*serve_command(f"a={folders / 'a'}"), "--docker"]
+    (folders / "empty").mkdir()
+    environment = {**os.environ, "PATH": str(folders / "empty")}
+    refused = subprocess.run(command, cwd=ROOT, env=environment, timeout=60, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "no `docker` on the PATH" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,22 @@ def read_batching_parameters(file: Path) -> BatchingParameters:
         raise InputError(str(error), file=file) from error
 
 
+def batching_text(parameters: BatchingParameters) -> str:
+    """Write TensorFlow Serving's text form."""
+    message = _message_class()()
+    for one in message.DESCRIPTOR.fields:
+        if one.name == "thread_pool_name":
+            continue
+        value = getattr(parameters, one.name)
+        if one.message_type is not None:
+            getattr(message, one.name).value = value
+        elif one.name == "allowed_batch_sizes":
+            message.allowed_batch_sizes.extend(value)
+        else:
+            setattr(message, one.name, value)
+    return str(text_format.MessageToString(message))
+
+
 def _message_class() -> Any:
     """Describe TensorFlow Serving's BatchingParameters, which tensorflow-serving-api does not bring."""
     kinds = descriptor_pb2.FieldDescriptorProto
