@@ -297,6 +297,10 @@ class ServeConfig:
     request_timeout_seconds: float = 30.0
     # Largest request in bytes, a REST body after inflating gzip.
     max_body_bytes: int = 100 * 1024 * 1024
+    # Most rows of a request.
+    max_rows: int = 10_000
+    # Most values of one input in a row: events of a history, items that are left out.
+    max_values_per_row: int = 100_000
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from recsys_tf.serving.model_config import ModelConfig
 from recsys_tf.serving.server.application import RestApplication
 from recsys_tf.serving.server.batching import Batcher
 from recsys_tf.serving.server.batching_parameters import BatchingParameters
+from recsys_tf.serving.server.bounds import Bounds
 from recsys_tf.serving.server.grpc_services import grpc_server, listen
 from recsys_tf.serving.server.listening import listening_socket
 from recsys_tf.serving.server.main import rest_server
@@ -139,12 +140,13 @@ def live_server(
     poll_seconds: float = 0.05,
     max_body_bytes: int = 1_000_000,
     batching: BatchingParameters | None = None,
+    bounds: Bounds | None = None,
     **limits: Any,
 ) -> Iterator[LiveServer]:
     announced: list[str] = []
     configs = {name: one if isinstance(one, ModelConfig) else ModelConfig(one) for name, one in models.items()}
     batcher = Batcher(batching) if batching is not None else None
-    table = ModelTable(configs, poll_seconds, announced.append, batcher)
+    table = ModelTable(configs, poll_seconds, announced.append, batcher, bounds)
     table.start()
     logged: list[dict[str, Any]] = []
     observer = Observer(table.names, logged.append)

@@ -4,11 +4,16 @@ import shutil
 import threading
 from pathlib import Path
 
+import pytest
+
 import recsys_tf  # noqa: F401 — decides which Keras TensorFlow brings
 
 import tensorflow as tf  # isort: skip
 
 from live_server import live_server, save_half_plus, spec
+
+from recsys_tf.serving.server.batching_parameters import BatchingParameters
+from recsys_tf.serving.server.bounds import Bounds
 
 
 def save_counting(folder: Path) -> Path:
@@ -51,3 +56,19 @@ def test_a_good_version_serves_until_a_half_copied_one_is_whole(tmp_path: Path) 
         shutil.move(tmp_path / "m", tmp_path / "elsewhere")
         threading.Event().wait(0.3)
         assert server.predict({"instances": [2.0]}).json() == {"predictions": [2.0]}
+
+
+@pytest.mark.parametrize("batching", [None, BatchingParameters()])
+def test_rows_and_values_are_bounded(tmp_path: Path, batching: BatchingParameters | None) -> None:
+    save_half_plus(tmp_path / "m" / "1", 1.0)
+    bounds = Bounds(rows=4, values_per_row=3)
+    with live_server({"m": tmp_path / "m"}, bounds=bounds, batching=batching) as server:
+        assert server.predict({"instances": [1.0] * 4}).status == 200
+        assert server.predict({"instances": [[1.0] * 3] * 4}).status == 200
+        many = server.predict({"instances": [1.0] * 5})
+        assert (many.status, many.error()) == (400, "input x has 5 rows; this server takes 4 at most")
+        wide = server.predict({"inputs": {"x": [[1.0] * 4]}})
+        assert (wide.status, wide.error()) == (400, "input x has 4 values in a row; this server takes 3")
+        deep = server.predict({"inputs": {"x": [[[1.0, 2.0], [3.0, 4.0]]]}})
+        assert "4 values in a row" in deep.error()
+        assert server.predict({"inputs": {"x": 1.0}}).status == (200 if batching is None else 400)

@@ -13,6 +13,7 @@ from recsys_tf.serving.model_config import configured_models
 from recsys_tf.serving.server.application import RestApplication
 from recsys_tf.serving.server.batching import Batcher
 from recsys_tf.serving.server.batching_parameters import BatchingParameters, read_batching_parameters
+from recsys_tf.serving.server.bounds import Bounds
 from recsys_tf.serving.server.grpc_services import grpc_server, listen
 from recsys_tf.serving.server.listening import listening_socket
 from recsys_tf.serving.server.model_table import ModelTable
@@ -37,7 +38,7 @@ def serve_locally(config: ServeConfig) -> None:
         listening_socket(config.host, config.grpc_port, "--grpc-port").close()
     batcher = _batcher(config)
     say = _log if config.json_logs else _say
-    table = ModelTable(models, config.poll_seconds, say, batcher)
+    table = ModelTable(models, config.poll_seconds, say, batcher, Bounds(config.max_rows, config.max_values_per_row))
     observer = Observer(table.names, write_json_line if config.json_logs else None)
     # A request that waits for its batch holds a thread.
     workers = _WAITING_WORKERS if batcher is not None else _WORKERS

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from recsys_tf.serving.model_config import ModelConfig
 from recsys_tf.serving.server.batching import BatchedModel, Batcher
+from recsys_tf.serving.server.bounds import BoundedModel, Bounds
 from recsys_tf.serving.server.errors import Code, ServingError
 from recsys_tf.serving.server.loaded_model import LoadedModel, Model
 from recsys_tf.serving.server.served_model import ServedModel, VersionStatus, not_found, unknown_label
@@ -20,8 +21,10 @@ class ModelTable:
         poll_seconds: float,
         announce: Callable[[str], None] = lambda line: None,
         batcher: Batcher | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
-        self._announce, self._poll_seconds, self._batcher = announce, poll_seconds, batcher
+        self._announce, self._poll_seconds = announce, poll_seconds
+        self._batcher, self._bounds = batcher, bounds
         self._reloading = threading.Lock()
         self._watched = {name: self._watch(name, config) for name, config in models.items()}
 
@@ -105,10 +108,11 @@ class ModelTable:
         return self._watched[name].model.config.labels if name in self._watched else {}
 
     def _watch(self, name: str, config: ModelConfig) -> "_Watch":
-        return _Watch(ServedModel(name, config, self._announce, self._batched), self._poll_seconds)
+        return _Watch(ServedModel(name, config, self._announce, self._wrapped), self._poll_seconds)
 
-    def _batched(self, model: LoadedModel) -> Model:
-        return model if self._batcher is None else BatchedModel(model, self._batcher)
+    def _wrapped(self, model: LoadedModel) -> Model:
+        batched: Model = model if self._batcher is None else BatchedModel(model, self._batcher)
+        return batched if self._bounds is None else BoundedModel(batched, self._bounds)
 
 
 class _Watch:
