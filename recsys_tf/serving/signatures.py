@@ -4,6 +4,7 @@ Every input has the batch as its first dimension, `k` too, so that REST's row fo
 histories of a batch are padded with "". A SavedModel of these holds core TensorFlow ops only and no user.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -32,7 +33,10 @@ class ClassifierSignatures(tf.Module):  # type: ignore[misc]
         max_k: int,
     ) -> None:
         super().__init__()
-        self._model = model
+        # A Keras model that a module holds is saved with functions for each of its layers, which nobody ever calls and
+        # which take most of the time; what answers needs its weights only.
+        self._model: Callable[[], tf.keras.Sequential] = lambda: model
+        self._weights = model.variables
         self._history, self._features = HistoryIds(space), EventFeatures(space)
         self._inputs: Inputs = inputs
         self._max_k = max_k
@@ -73,7 +77,7 @@ class ClassifierSignatures(tf.Module):  # type: ignore[misc]
         """History [batch, length] and k [batch] → the k most similar items: item_id, title, score [batch, max(k)]."""
         empty = tf.zeros_like(item_id)
         ids = self._history(item_id, behavior, empty, empty, tf.zeros(tf.shape(item_id), tf.int64))
-        users = representation(self._model, self._features.inputs(ids, self._inputs))
+        users = representation(self._model(), self._features.inputs(ids, self._inputs))
         score, index = top_items(cosine_scores(users, self._item_vectors), largest(k, self._max_k))
         there = shown(k, score)
         return {
@@ -84,7 +88,7 @@ class ClassifierSignatures(tf.Module):  # type: ignore[misc]
 
     def _likeliest(self, item_id: Any, behavior: Any, query: Any, device: Any, timestamp: Any, k: Any) -> Tensors:
         ids = self._history(item_id, behavior, query, device, timestamp)
-        probabilities = self._model(self._features.inputs(ids, self._inputs))
+        probabilities = self._model()(self._features.inputs(ids, self._inputs))
         probability, index = top_items(probabilities, largest(k, self._max_k))
         there = shown(k, probability)
         return {

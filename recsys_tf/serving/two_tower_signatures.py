@@ -11,6 +11,7 @@ embed_candidate  items → their vectors
 Every input has the batch as its first dimension; "" and 0 stand for what is not known or not asked.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -33,7 +34,11 @@ class TwoTowerSignatures(tf.Module):  # type: ignore[misc]
 
     def __init__(self, retrieval: Retrieval, space: FeatureSpace, table: Any, max_k: int) -> None:
         super().__init__()
-        self._retrieval, self._history, self._max_k = retrieval, HistoryIds(space), max_k
+        self._history, self._max_k = HistoryIds(space), max_k
+        # A Keras model that a module holds is saved with functions for each of its layers, which nobody ever calls and
+        # which take most of the time; what answers needs its weights only.
+        self._retrieval: Callable[[], Retrieval] = lambda: retrieval
+        self._weights = retrieval.model.variables
         self._table = tf.constant(table, tf.float32)
         self._item_ids = tf.constant(space.catalogue.item_ids, tf.string)
         self._titles = tf.constant(space.catalogue.titles, tf.string)
@@ -119,7 +124,7 @@ class TwoTowerSignatures(tf.Module):  # type: ignore[misc]
         ids = self._history(item_id, behavior, query, device, timestamp)
         score, index = self._best(self._everything(ids), k)
         column = ids.pop(COLUMN)
-        per_position = contributions(self._retrieval, ids, index, self._table)
+        per_position = contributions(self._retrieval(), ids, index, self._table)
         place = tf.one_hot(column, tf.shape(item_id)[1])  # [batch, positions, length]
         contribution = tf.matmul(per_position, place)
         there = shown(k, score)[..., tf.newaxis]
@@ -131,14 +136,14 @@ class TwoTowerSignatures(tf.Module):  # type: ignore[misc]
     ) -> Tensors:
         """History → the vector of the query tower: float32 [batch, width]."""
         ids = self._history(item_id, behavior, query, device, timestamp)
-        return {"vector": self._retrieval.queries(ids, self._asked(target_behavior), self._table)}
+        return {"vector": self._retrieval().queries(ids, self._asked(target_behavior), self._table)}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "item_id")], autograph=False)
     def embed_candidate(self, item_id: Any) -> Tensors:
         """Item ids [batch] → the vectors of the candidate tower [batch, width]; an unknown item has the one that stands
         for all such, and known [batch] is false."""
         rows = self._rows(item_id)
-        vectors = tf.gather(self._retrieval.model.vectors(self._table), rows)
+        vectors = tf.gather(self._retrieval().model.vectors(self._table), rows)
         return {"vector": vectors, "known": rows >= FIRST}
 
     def _rows(self, item_id: Any) -> Any:
@@ -152,7 +157,7 @@ class TwoTowerSignatures(tf.Module):  # type: ignore[misc]
     def _everything(self, ids: Tensors, target_behavior: Any = None) -> Any:
         number = tf.shape(ids["row"])[0]
         asked = tf.fill([number], ANY_BEHAVIOR) if target_behavior is None else self._asked(target_behavior)
-        return self._retrieval(ids, asked, self._table)
+        return self._retrieval()(ids, asked, self._table)
 
     def _best(self, everything: Any, k: Any) -> tuple[Any, Any]:
         best: tuple[Any, Any] = top_items(everything, largest(k, self._max_k))

@@ -207,7 +207,7 @@ def test_an_empty_batch_has_an_empty_answer(served: TwoTowerSignatures) -> None:
 def test_a_new_user_gets_a_list(served: TwoTowerSignatures, prepared: PreparedData) -> None:
     answer = served.next_items(tf.zeros([1, 0], tf.string), tf.zeros([1, 0], tf.string), k(5))
     assert len(set(listed(answer))) == 5
-    model = served._retrieval
+    model = served._retrieval()
     ids = served._history(*[tf.zeros([1, 0], tf.string)] * 4, tf.zeros([1, 0], tf.int64))
     expected = model(ids, tf.constant([ANY_BEHAVIOR]), model.model.table()).numpy()[0]
     best = [prepared.space.catalogue.item_ids[at] for at in np.argsort(-expected, kind="stable")[:5]]
