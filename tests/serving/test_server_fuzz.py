@@ -1,4 +1,4 @@
-"""Whatever a client sends, it gets an answer in the contract's form: never a traceback, never a hang, memory stays flat."""
+"""Whatever a client sends gets an answer in the contract's form: no traceback, no hang, and memory stays flat."""
 
 import http.client
 import json
