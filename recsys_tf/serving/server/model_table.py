@@ -131,9 +131,7 @@ class _Watch:
         self._thread.start()
 
     def stop(self) -> None:
-        with self._changed:
-            self._stopping = True
-            self._changed.notify_all()
+        self.stop_waiting()
         self._thread.join()
 
     def look_again(self) -> None:
@@ -145,14 +143,25 @@ class _Watch:
             self._changed.wait_for(lambda: self._answered >= mine or self._stopping)
 
     def _run(self) -> None:
-        while not self._stopping:
-            with self._changed:
-                answering = self._asked
-            try:
-                self.model.refresh()
-            finally:
+        try:
+            while not self._stopping:
+                self._look()
                 with self._changed:
-                    self._answered = answering
-                    self._changed.notify_all()
-            with self._changed:
-                self._changed.wait_for(lambda: self._stopping or self._asked > self._answered, self._poll_seconds)
+                    self._changed.wait_for(lambda: self._stopping or self._asked > self._answered, self._poll_seconds)
+        finally:
+            # Nobody waits for a thread that is gone.
+            self.stop_waiting()
+
+    def _look(self) -> None:
+        with self._changed:
+            answering = self._asked
+        self.model.refresh()
+        with self._changed:
+            self._answered = answering
+            self._changed.notify_all()
+
+    def stop_waiting(self) -> None:
+        """Let the thread end when it has a moment, and nobody wait for it."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
