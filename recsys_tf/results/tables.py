@@ -11,6 +11,8 @@ from recsys_tf.errors import InputError
 from recsys_tf.publishing import published_file
 from recsys_tf.results.files import read_result
 from recsys_tf.results.markdown import interval, made_by, markdown_table, training_seconds
+from recsys_tf.results.recipe_tables import ablations, losses, training_speed
+from recsys_tf.results.serving_tables import explanations, serving_speed
 from recsys_tf.results.two_tower_tables import encoders, groceries, newcomers, public_benchmarks, search
 
 _PLACE = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -154,6 +156,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "embedded": _embedded,
     "recommenders": _recommenders,
     "two-tower": public_benchmarks,
+    "losses": losses,
+    "ablations": ablations,
     "encoders": encoders,
     "search": search,
     "groceries": groceries,
@@ -161,4 +165,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "real-logs": _real_logs,
     "real-recommenders": _real_recommenders,
     "data-speed": _data_speed,
+    "training-speed": training_speed,
+    "serving-speed": serving_speed,
+    "explanations": explanations,
 }
