@@ -77,6 +77,22 @@ def test_grpc_is_counted_beside_rest(server: LiveServer) -> None:
     assert count(found, "", "NOT_FOUND") == 1
 
 
+def test_a_failure_that_nobody_foresaw_is_no_success(server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: Any) -> Any:
+        raise RuntimeError("the table is broken")
+
+    monkeypatch.setattr(server.table, "lease", broken)
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        with pytest.raises(grpc.RpcError):
+            stub.Predict(predict_pb2.PredictRequest(model_spec={"name": "m"}), timeout=20)
+    answer = server.predict({"instances": [1.0]})
+    assert (answer.status, answer.error()) == (500, "Internal error")
+    found = metrics(server)
+    assert count(found, "m", "INTERNAL") == 2
+    assert count(found, "m", "OK") == 0
+
+
 def test_a_line_for_each_request(server: LiveServer) -> None:
     server.predict({"instances": [1.0]})
     server.ask("POST", "/v1/models/m:classify", {"examples": []})

@@ -71,6 +71,11 @@ class RestApplication:
             await _send(send, HTTP_STATUS[error.code], write_error(error.message), close=last)
         except Disconnected:
             return
+        except Exception:
+            # Nobody foresaw it: the client is told that much in the contract's form, the server's log all of it.
+            self._note(route, Code.INTERNAL, watch)
+            await _send(send, HTTP_STATUS[Code.INTERNAL], write_error("Internal error"))
+            raise
 
     def close(self) -> None:
         """Let the requests that have begun finish, and end the threads."""

@@ -88,9 +88,12 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
     def _observed(
         self, api: str, request: Any, context: grpc.ServicerContext, work: Callable[[ModelTable, Any], Any]
     ) -> Any:
-        watch, code = Stopwatch(), Code.OK
+        # What nobody foresaw is a failure too.
+        watch, code = Stopwatch(), Code.INTERNAL
         try:
-            return work(self._table, request)
+            answer = work(self._table, request)
+            code = Code.OK
+            return answer
         except ServingError as error:
             code = error.code
             context.abort(_STATUS[int(error.code)], error.message)
