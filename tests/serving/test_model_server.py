@@ -7,11 +7,11 @@ import signal
 import socket
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
 import pytest
 from live_server import save_half_plus
+from server_process import server_process
 
 from recsys_tf.config import ServeConfig
 from recsys_tf.errors import InputError
@@ -174,21 +174,9 @@ def test_the_default_is_reached_from_this_machine_only() -> None:
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_the_local_server_from_start_to_end(tmp_path: Path, ending: signal.Signals) -> None:
     save_half_plus(tmp_path / "m" / "3", 2.0)
-    server = subprocess.Popen(
-        serve_command(f"half={tmp_path / 'm'}"), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    try:
-        assert server.stdout is not None
-        assert server.stdout.readline() == "half version 3 is AVAILABLE\n"
-        assert server.stdout.readline().startswith("gRPC at 127.0.0.1:")
-        line = server.stdout.readline()
-        address = next(word for word in line.split() if word.startswith("http://127.0.0.1:"))
-        request = urllib.request.Request(f"{address}half:predict", b'{"instances": [1.0]}')
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            assert json.load(answer) == {"predictions": [2.5]}
-        server.send_signal(ending)
-        assert server.wait(timeout=20) == 0
-        assert server.stdout.read() == "stopped\n"
-    finally:
-        server.kill()
-        server.wait()
+    with server_process({"half": tmp_path / "m"}, grpc_port=0) as server:
+        assert server.said()[0] == "half version 3 is AVAILABLE"
+        assert server.predict({"instances": [1.0]}, model="half").json() == {"predictions": [2.5]}
+        started = len(server.said())
+        assert server.stop(ending) == 0
+        assert server.said()[started:] == ["stopped"]

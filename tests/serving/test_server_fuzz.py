@@ -2,9 +2,6 @@
 
 import http.client
 import json
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from live_server import LiveServer, live_server, save_kinds
+from server_process import server_process
 
-ROOT = Path(__file__).resolve().parents[2]
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just({"b64": "YQ=="})
 VALUES = st.recursive(
     LEAVES,
@@ -106,30 +103,18 @@ def test_thousands_of_bodies_have_an_answer(server: LiveServer, body: bytes) -> 
 @pytest.mark.slow
 def test_memory_is_flat_over_a_hundred_thousand_requests(tmp_path: Path) -> None:
     save_kinds(tmp_path / "m" / "1")
-    command = [sys.executable, "run.py", "serve", "--rest-port", "0", "--grpc-port", "-1", "--model"]
-    process = subprocess.Popen(
-        [*command, f"m={tmp_path / 'm'}"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    try:
-        assert process.stdout is not None
-        port = next(int(found[1]) for line in process.stdout if (found := re.search(r"127\.0\.0\.1:(\d+)/v1", line)))
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-        bodies = [
-            b'{"instances": [1.0, 2.5]}',
-            b'{"instances": ["x"]}',
-            b"{",
-            b'{"signature_name": "string", "inputs": ["a"]}',
-        ]
-        sizes = []
+    bodies = [
+        b'{"instances": [1.0, 2.5]}',
+        b'{"instances": ["x"]}',
+        b"{",
+        b'{"signature_name": "string", "inputs": ["a"]}',
+    ]
+    sizes = []
+    with server_process({"m": tmp_path / "m"}) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
         for number in range(100_000):
             connection.request("POST", "/v1/models/m:predict", bodies[number % len(bodies)])
             assert connection.getresponse().read()
             if number in (20_000, 99_999):
-                status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
-                found = re.search(r"VmRSS:\s+(\d+) kB", status)
-                assert found
-                sizes.append(int(found[1]) / 1024)
-        assert sizes[1] - sizes[0] < 10, sizes
-    finally:
-        process.kill()
-        process.wait()
+                sizes.append(server.resident_mib())
+    assert sizes[1] - sizes[0] < 10, sizes
