@@ -7,6 +7,9 @@ from typing import Any
 from recsys_tf.serving.server.errors import Code, ServingError, invalid
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
+# Bytes that are inflated at a time: what follows the end of a member is copied, and there may be very many members.
+_SLICE = 4096
+_GZIP = 16 + zlib.MAX_WBITS
 
 
 class Disconnected(Exception):  # noqa: N818 — the client went away: nobody is left to be told of an error
@@ -52,18 +55,22 @@ def inflate(body: bytes, limit: int) -> bytes:
     """
     parts: list[bytes] = []
     size = 0
-    while body:
-        member = zlib.decompressobj(16 + zlib.MAX_WBITS)
-        try:
-            # One byte beyond the limit tells a body that fits exactly from one that does not.
-            part = member.decompress(body, limit - size + 1)
-        except zlib.error as error:
-            raise invalid(f"Failed to inflate the gzip request body: {error}") from error
-        size += len(part)
-        if size > limit:
-            raise BodyTooLongError(limit)
-        if not member.eof:
-            raise invalid("Failed to inflate the gzip request body: it ends too early")
-        parts.append(part)
-        body = member.unused_data
+    member = zlib.decompressobj(_GZIP)
+    for start in range(0, len(body), _SLICE):
+        rest = body[start : start + _SLICE]
+        while rest:
+            if member.eof:
+                member = zlib.decompressobj(_GZIP)
+            try:
+                # One byte beyond the limit tells a body that fits exactly from one that does not.
+                part = member.decompress(rest, limit - size + 1)
+            except zlib.error as error:
+                raise invalid(f"Failed to inflate the gzip request body: {error}") from error
+            size += len(part)
+            if size > limit:
+                raise BodyTooLongError(limit)
+            parts.append(part)
+            rest = member.unused_data
+    if body and not member.eof:
+        raise invalid("Failed to inflate the gzip request body: it ends too early")
     return b"".join(parts)

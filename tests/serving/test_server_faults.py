@@ -1,0 +1,149 @@
+"""Clients that are greedy or mad: they harm nobody else, and cost no more than is allowed."""
+
+import gzip
+import json
+import random
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import pytest
+from live_server import save_half_plus
+from server_process import ServerProcess, server_process
+
+BODY_LIMIT = 4_000_000
+HUNDRED_MB = 100_000_000
+BODY = b'{"instances": [1.0]}'
+HEAD = b"POST /v1/models/m:predict HTTP/1.1\r\nHost: h\r\n"
+REQUEST = HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    folder = save_half_plus(tmp_path_factory.mktemp("m") / "1", 2.0).parent
+    options = ["--max-body-bytes", str(BODY_LIMIT), "--request-timeout-seconds", "3"]
+    with server_process({"m": folder}, *options) as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: ServerProcess) -> Iterator[ServerProcess]:
+    """The server, which must answer everybody else at the end, and have written no traceback."""
+    yield running
+    assert_answers(running)
+    assert "Traceback" not in running.complained() + "\n".join(running.said())
+
+
+def assert_answers(server: ServerProcess) -> None:
+    answer = server.predict(BODY)
+    assert (answer.status, answer.json()) == (200, {"predictions": [2.5]})
+
+
+def everything(connection: socket.socket) -> bytes:
+    """Read until the server closes; a TimeoutError where it never does."""
+    received = b""
+    with suppress(ConnectionError):
+        while chunk := connection.recv(65536):
+            received += chunk
+    return received
+
+
+def error_in(received: bytes, status: int) -> str:
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status), head
+    [(key, message)] = json.loads(body).items()
+    assert key == "error"
+    return str(message)
+
+
+@contextmanager
+def memory_watched(server: ServerProcess) -> Iterator[list[float]]:
+    """Yield a list that holds, afterwards, how many MiB the server's memory rose at most."""
+    before, most, over = server.resident_mib(), [0.0], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.01):
+            most[0] = max(most[0], server.resident_mib() - before)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield most
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("length", ["declared", "chunked"])
+def test_a_body_of_a_hundred_megabytes_costs_no_more_than_the_limit(server: ServerProcess, length: str) -> None:
+    part = b" " * 1_000_000
+    how = b"Content-Length: %d" % HUNDRED_MB if length == "declared" else b"Transfer-Encoding: chunked"
+    with memory_watched(server) as rise, server.connect() as connection:
+        with suppress(ConnectionError):
+            connection.sendall(HEAD + how + b"\r\n\r\n")
+            for _ in range(100):
+                connection.sendall(part if length == "declared" else b"%x\r\n%b\r\n" % (len(part), part))
+        received = everything(connection)
+    assert received == b"" or "longer than" in error_in(received, 400)
+    # The limit, a copy or two of it, and what the allocator keeps.
+    assert rise[0] < 30
+
+
+def test_a_gzip_bomb_costs_no_more_than_the_limit(server: ServerProcess) -> None:
+    bomb = gzip.compress(b" " * HUNDRED_MB)
+    with memory_watched(server) as rise:
+        answer = server.predict(bomb, {"Content-Encoding": "gzip"})
+    assert (answer.status, "longer than" in answer.error()) == (400, True)
+    assert rise[0] < 30
+
+
+def test_very_many_gzip_members_do_not_take_the_square_of_their_number(server: ServerProcess) -> None:
+    member = gzip.compress(b"")
+    answer = server.predict(member * (BODY_LIMIT // len(member)), {"Content-Encoding": "gzip"})
+    # The square would be a minute, and a 504.
+    assert (answer.status, "document is empty" in answer.error()) == (400, True)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_empty_body_is_an_error_of_the_contract(server: ServerProcess, packed: bool) -> None:
+    body, headers = (gzip.compress(b""), {"Content-Encoding": "gzip"}) if packed else (b"", {})
+    answer = server.predict(body, headers)
+    assert (answer.status, answer.error()) == (400, "JSON Parse error: The document is empty")
+
+
+@pytest.mark.parametrize(
+    ("opened", "closed", "status"),
+    [
+        (b'{"instances": ' + b"[" * 100_000, b"]" * 100_000 + b"}", 400),
+        (b'{"instances": ' + b'{"x": ' * 100_000 + b"1", b"}" * 100_000 + b"}", 400),
+        (b'{"instances": ' + b"[" * 100_000, b"", 400),
+        (b'{"ignored": ' + b'[{"a": ' * 50_000 + b"1", b"}]" * 50_000 + b', "instances": [1.0]}', 200),
+    ],
+    ids=["lists", "objects", "unclosed", "ignored"],
+)
+def test_json_a_hundred_thousand_levels_deep(server: ServerProcess, opened: bytes, closed: bytes, status: int) -> None:
+    answer = server.predict(opened + closed)
+    assert answer.status == status, answer.body[:200]
+
+
+def test_random_bytes_on_the_socket(server: ServerProcess) -> None:
+    chance = random.Random(5)
+    starts = [
+        b"",
+        b"POST ",
+        HEAD,
+        HEAD + b"Content-Length: 40\r\n\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n",
+        HEAD + b"Content-Encoding: gzip\r\nContent-Length: 40\r\n\r\n",
+        HEAD + b"Upgrade: websocket\r\nConnection: upgrade\r\n\r\n",
+        REQUEST,
+    ]
+    for number in range(200):
+        with server.connect() as connection:
+            with suppress(ConnectionError):
+                connection.sendall(starts[number % len(starts)] + chance.randbytes(chance.randrange(1, 200)))
+                connection.shutdown(socket.SHUT_WR)
+            received = everything(connection)
+        assert received == b"" or received.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 200 ")), received
