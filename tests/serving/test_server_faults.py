@@ -1,12 +1,13 @@
-"""Clients that are greedy or mad: they harm nobody else, and cost no more than is allowed."""
+"""Clients that are slow, silent, deaf, greedy or mad: they harm nobody else, and cost no more than is allowed."""
 
 import gzip
 import json
 import random
 import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 from live_server import save_half_plus
@@ -17,6 +18,7 @@ HUNDRED_MB = 100_000_000
 BODY = b'{"instances": [1.0]}'
 HEAD = b"POST /v1/models/m:predict HTTP/1.1\r\nHost: h\r\n"
 REQUEST = HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
+MANY_SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +75,59 @@ def memory_watched(server: ServerProcess) -> Iterator[list[float]]:
     finally:
         over.set()
         thread.join()
+
+
+def test_silent_clients_are_let_go_and_delay_nobody(server: ServerProcess) -> None:
+    with ExitStack() as stack:
+        nothing, half_head, half_body = (stack.enter_context(server.connect()) for _ in range(3))
+        half_head.sendall(HEAD[:30])
+        half_body.sendall(HEAD + b"Content-Length: 100\r\n\r\n{")
+        assert_answers(server)
+        assert everything(nothing) == everything(half_head) == b""
+        assert error_in(everything(half_body), 504) == "The request did not arrive within 3 s"
+
+
+def test_a_half_head_on_a_connection_that_was_used_is_let_go_too(server: ServerProcess) -> None:
+    with server.connect() as connection:
+        connection.sendall(REQUEST)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(HEAD)
+        assert everything(connection).count(b"HTTP/1.1") == 0
+
+
+def test_a_request_that_comes_byte_by_byte_is_answered(server: ServerProcess) -> None:
+    with server.connect() as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for position in range(len(REQUEST)):
+            connection.sendall(REQUEST[position : position + 1])
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("start", [HEAD + b"X: ", HEAD + b"Content-Length: 10000\r\n\r\n"], ids=["head", "body"])
+def test_what_keeps_dribbling_in_is_cut_off(server: ServerProcess, start: bytes) -> None:
+    deadline = time.monotonic() + MANY_SECONDS
+    with server.connect() as connection:
+        connection.sendall(start)
+        connection.settimeout(0.1)
+        received: bytes | None = None
+        while received is None:
+            assert time.monotonic() < deadline, "it is never cut off"
+            try:
+                received = connection.recv(65536)
+            except TimeoutError:
+                connection.sendall(b"x")
+            except ConnectionError:
+                received = b""
+    assert received == b"" or error_in(received, 504)
+
+
+def test_answers_that_nobody_reads_are_given_up(server: ServerProcess) -> None:
+    body = json.dumps({"instances": [0.123456] * 10_000}).encode()
+    request = HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    with server.connect() as connection, pytest.raises(ConnectionError):
+        # Blocks once the server waits for its answers to be read; a TimeoutError where it waits for ever.
+        while True:
+            connection.sendall(request)
 
 
 @pytest.mark.parametrize("length", ["declared", "chunked"])

@@ -14,7 +14,7 @@ from recsys_tf.serving.server.answers import write_error
 from recsys_tf.serving.server.errors import HTTP_STATUS, Code, ServingError
 from recsys_tf.serving.server.model_table import ModelTable
 from recsys_tf.serving.server.observing import METRICS_PATH, Observer, Seen, Stopwatch
-from recsys_tf.serving.server.request_body import BodyTooLongError, Disconnected, Receive, inflate, read_body
+from recsys_tf.serving.server.request_body import Disconnected, Receive, UnreadBodyError, inflate, read_body
 from recsys_tf.serving.server.routes import Route, find_route, is_api, malformed
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -50,7 +50,7 @@ class RestApplication:
         target, watch = _target(scope), Stopwatch()
         route: Route | None = None
         try:
-            body = await read_body(receive, self._max_body_bytes)
+            body = await read_body(receive, self._max_body_bytes, self._timeout_seconds)
             if scope["method"] == "GET" and target == METRICS_PATH:
                 await _send(send, 200, self._observer.exposition(), b"text/plain; version=0.0.4; charset=utf-8")
                 return
@@ -67,9 +67,10 @@ class RestApplication:
             await _send(send, 200, answer)
         except ServingError as error:
             self._note(route, error.code, watch)
-            last = isinstance(error, BodyTooLongError)
+            last = isinstance(error, UnreadBodyError)
             await _send(send, HTTP_STATUS[error.code], write_error(error.message), close=last)
-        except Disconnected:
+        except (Disconnected, asyncio.CancelledError):
+            # Nobody is left to be answered: the client is gone, or the grace of a stop is over.
             return
         except Exception:
             # Nobody foresaw it: the client is told that much in the contract's form, the server's log all of it.
@@ -78,8 +79,8 @@ class RestApplication:
             raise
 
     def close(self) -> None:
-        """Let the requests that have begun finish, and end the threads."""
-        self._pool.shutdown()
+        """Let the requests that have begun finish, and end the threads; what still waits has nobody to wait for it."""
+        self._pool.shutdown(cancel_futures=True)
 
     def _note(self, route: Route | None, code: Code, watch: Stopwatch) -> None:
         # Questions about the server itself are no requests to a model.

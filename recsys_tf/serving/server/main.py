@@ -14,6 +14,7 @@ from recsys_tf.serving.server.application import RestApplication
 from recsys_tf.serving.server.batching import Batcher
 from recsys_tf.serving.server.batching_parameters import BatchingParameters, read_batching_parameters
 from recsys_tf.serving.server.bounds import Bounds
+from recsys_tf.serving.server.connection import connection_class
 from recsys_tf.serving.server.grpc_services import grpc_server, listen
 from recsys_tf.serving.server.listening import listening_socket
 from recsys_tf.serving.server.model_table import ModelTable
@@ -52,7 +53,7 @@ def serve_locally(config: ServeConfig) -> None:
             table.start()
             calls = _grpc(config, table, observer, workers)
             _say(f"Serving {', '.join(models)} at {address(listener)}/v1/models/ (Ctrl-C stops it)")
-            rest_server(application).run(sockets=[listener])
+            rest_server(application, config.request_timeout_seconds).run(sockets=[listener])
         except KeyboardInterrupt:
             # uvicorn has finished its requests by now and raises the signal once more for its caller.
             pass
@@ -85,19 +86,23 @@ def _grpc(config: ServeConfig, table: ModelTable, observer: Observer, workers: i
     return server
 
 
-def rest_server(application: RestApplication) -> uvicorn.Server:
-    """Return uvicorn's server for the application, as plain as it can be: no log, no websockets, no lifespan."""
+def rest_server(application: RestApplication, patience: float = 30.0) -> uvicorn.Server:
+    """Return uvicorn's server for the application, as plain as it can be: no log, no websockets, no lifespan.
+
+    patience: seconds that a client has to send a request's head, and to read an answer.
+    """
     config = uvicorn.Config(
         application,
         loop="asyncio",
-        http="h11",
+        http=connection_class(patience, _GRACE_SECONDS),
         ws="none",
         lifespan="off",
         log_level="warning",
         access_log=False,
         server_header=False,
         date_header=False,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
+        # By then the connections have ended themselves; what is left are graphs that run on.
+        timeout_graceful_shutdown=_GRACE_SECONDS + 1,
     )
     return uvicorn.Server(config)
 

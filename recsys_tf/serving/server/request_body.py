@@ -1,5 +1,6 @@
 """A request's body: read whole, held to a limit, inflated when it is gzip."""
 
+import asyncio
 import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -16,19 +17,39 @@ class Disconnected(Exception):  # noqa: N818 — the client went away: nobody is
     """The client closed the connection before its request was complete."""
 
 
-class BodyTooLongError(ServingError):
-    """A body beyond the limit, which may not have been read to its end: the connection cannot be used again."""
+class UnreadBodyError(ServingError):
+    """A body that may not have been read to its end: the connection cannot be used again."""
+
+
+class BodyTooLongError(UnreadBodyError):
+    """A body beyond the limit."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(Code.INVALID_ARGUMENT, f"Request body is longer than {limit} bytes")
 
 
-async def read_body(receive: Receive, limit: int) -> bytes:
+class BodyTooSlowError(UnreadBodyError):
+    """A body that took too long to arrive."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(Code.DEADLINE_EXCEEDED, f"The request did not arrive within {seconds:g} s")
+
+
+async def read_body(receive: Receive, limit: int, seconds: float) -> bytes:
     """Read a body of at most `limit` bytes.
 
     A longer one is read on, and dropped, for one more limit's worth, so that its sender can read the answer, too.
-    Raises BodyTooLongError for a longer one, Disconnected when the client goes away.
+    Raises BodyTooLongError for a longer one, BodyTooSlowError for one that is not whole after so many seconds,
+    Disconnected when the client goes away.
     """
+    try:
+        async with asyncio.timeout(seconds):
+            return await _read(receive, limit)
+    except TimeoutError:
+        raise BodyTooSlowError(seconds) from None
+
+
+async def _read(receive: Receive, limit: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     while True:
