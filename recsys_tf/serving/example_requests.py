@@ -32,10 +32,10 @@ class Request:
     inputs: dict[str, Array]
 
 
-def example_requests(data: PreparedData, name: str) -> list[Request]:
+def example_requests(data: PreparedData, name: str, halved: bool = False) -> list[Request]:
     """Return requests to every signature of a model: the shortest history, the longest one, and some at once.
 
-    name: "two_tower" or "classifier". A new user's empty history is among those at once.
+    name: "two_tower" or "classifier". halved: to `look_up` as well. A new user's empty history is among those at once.
     """
     queries = read_queries(data, "next_item", 1, EvaluateConfig(max_queries=200))
     # Evenly from the shortest history to the longest one.
@@ -47,6 +47,7 @@ def example_requests(data: PreparedData, name: str) -> list[Request]:
         Request(signature, {key: _encoded(values) for key, values in inputs.items()})
         for part in parts
         for signature, inputs in _requests(data.space, part, name).items()
+        if halved or signature != "look_up"
     ]
 
 
@@ -118,6 +119,7 @@ def _requests(space: FeatureSpace, history: dict[str, Array], name: str) -> dict
         "score": history | target | {"candidate": np.tile(item, (number, 1))},
         "explain": history | k,
         "embed_query": history | target,
+        "look_up": history | target,
         "embed_candidate": {"item_id": item},
     }
 

@@ -7,7 +7,7 @@
 A version is complete, checked and warmed up under a temporary name before it is renamed; nothing is ever overwritten.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ from recsys_tf.sequences.dataset import read_users
 from recsys_tf.sequences.feature_space import FeatureSpace
 from recsys_tf.sequences.labels import class_names
 from recsys_tf.serving.check_export import check_export
-from recsys_tf.serving.example_requests import example_requests
+from recsys_tf.serving.example_requests import Request, example_requests
+from recsys_tf.serving.halved_signatures import HalvedSignatures
 from recsys_tf.serving.model_card import write_model_card
 from recsys_tf.serving.model_folders import version_folders
 from recsys_tf.serving.requirements import check_requirements
@@ -50,11 +51,13 @@ def export_model(run: Run, name: str, config: ExportConfig) -> Path:
     Traced on the CPU whatever the machine has: an LSTM traced on a GPU does not load without one. Raises InputError for
     a SavedModel that does not answer as the training code does; it is not published then.
     """
-    requests = example_requests(run.data, name)
+    requests = example_requests(run.data, name, halved=config.static_rows > 0)
     with tf.device("/CPU:0"):
         build = classifier_signatures if name == "classifier" else two_tower_signatures
-        module: ClassifierSignatures | TwoTowerSignatures = build(run, config.max_k)
+        module: ClassifierSignatures | TwoTowerSignatures = build(run, config)
         signatures = module.signatures()
+        if "embed_ids" in signatures:
+            requests.append(embed_ids_request(signatures["look_up"], requests, config.static_rows))
         target = config.output / name / str(_next_version(config.output / name))
         with published_directory(target) as temporary:
             with as_os_errors(target):
@@ -76,18 +79,28 @@ def roll_back(folder: Path) -> int | None:
     return max(version_folders(folder), default=None)
 
 
-def classifier_signatures(run: Run, max_k: int) -> ClassifierSignatures:
+def classifier_signatures(run: Run, config: ExportConfig) -> ClassifierSignatures:
     """Put a run's model, features, classes and item vectors together."""
     model, settings, space = load_classifier(run), run.config.classifier, run.data.space
     vectors = item_representations(model, space, settings.inputs)
     classes = class_names(space, settings.target)
-    return ClassifierSignatures(model, space, settings.inputs, classes, vectors, max_k)
+    return ClassifierSignatures(model, space, settings.inputs, classes, vectors, config.max_k)
 
 
-def two_tower_signatures(run: Run, max_k: int) -> TwoTowerSignatures:
+def two_tower_signatures(run: Run, config: ExportConfig) -> TwoTowerSignatures:
     """Put a run's retrieval model and its table of item vectors together."""
-    retrieval = load_two_tower(run)
-    return TwoTowerSignatures(retrieval, run.data.space, retrieval.model.table(), max_k)
+    rows, space = config.static_rows, run.data.space
+    retrieval = load_two_tower(run, static_shapes=rows > 0)
+    table = retrieval.model.table()
+    halves = HalvedSignatures(retrieval, space, table, rows) if rows > 0 else None
+    return TwoTowerSignatures(retrieval, space, table, config.max_k, halves)
+
+
+def embed_ids_request(look_up: Any, requests: Sequence[Request], rows: int) -> Request:
+    """Return a request to `embed_ids`: what `look_up` answers to the last request to it, its rows over and over."""
+    asked = [request for request in requests if request.signature == "look_up"]
+    found = _answer(look_up, asked[-1].inputs)
+    return Request("embed_ids", {name: values[np.arange(rows) % len(values)] for name, values in found.items()})
 
 
 def newest_version(folder: Path) -> Path:

@@ -4,8 +4,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from recsys_tf.models.query_tower import ANY_BEHAVIOR
 from recsys_tf.sequences.feature_space import FeatureSpace
 from recsys_tf.sequences.features import EventIds, start_ids
+from recsys_tf.sequences.vocabularies import FIRST
 
 Tensors = dict[str, Any]
 
@@ -82,6 +84,11 @@ def parse_histories(serialized: Any) -> Tensors:
     lengths = [values.bounding_shape()[1] for values in parsed.values()]
     shape = tf.stack([tf.size(serialized, tf.int64), tf.reduce_max(lengths)])
     return {name: values.to_tensor(shape=shape) for name, values in parsed.items()}
+
+
+def asked_behavior(behavior: Any) -> Any:
+    """Behaviour ids of any shape → int32, what the query tower is asked; one that nobody knows asks for anything."""
+    return tf.where(behavior >= FIRST, tf.cast(behavior, tf.int32), ANY_BEHAVIOR)
 
 
 def largest(k: Any, max_k: int) -> Any:

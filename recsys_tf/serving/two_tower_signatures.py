@@ -7,6 +7,7 @@ score            history and given items → their scores (re-ranking, ads)
 explain          like recommend, and what each past event did for each item
 embed_query      history → its vector
 embed_candidate  items → their vectors
+look_up, embed_ids  embed_query in two halves, where that is asked for
 
 Every input has the batch as its first dimension; "" and 0 stand for what is not known or not asked.
 """
@@ -22,7 +23,8 @@ from recsys_tf.models.query_tower import ANY_BEHAVIOR
 from recsys_tf.models.retrieval import Retrieval
 from recsys_tf.sequences.feature_space import FeatureSpace
 from recsys_tf.sequences.vocabularies import FIRST
-from recsys_tf.serving.history import COLUMN, CONTEXT, HISTORY, QUESTION, HistoryIds, K, largest, shown
+from recsys_tf.serving.halved_signatures import HalvedSignatures
+from recsys_tf.serving.history import COLUMN, CONTEXT, HISTORY, QUESTION, HistoryIds, K, asked_behavior, largest, shown
 
 Tensors = dict[str, Any]
 
@@ -32,9 +34,16 @@ _ITEMS = tf.TensorSpec([None, None], tf.string, "candidate")
 class TwoTowerSignatures(tf.Module):  # type: ignore[misc]
     """What a server is asked; vocabularies, features, catalogue and mixture are inside."""
 
-    def __init__(self, retrieval: Retrieval, space: FeatureSpace, table: Any, max_k: int) -> None:
+    def __init__(
+        self,
+        retrieval: Retrieval,
+        space: FeatureSpace,
+        table: Any,
+        max_k: int,
+        halves: HalvedSignatures | None = None,
+    ) -> None:
         super().__init__()
-        self._history, self._max_k = HistoryIds(space), max_k
+        self._history, self._max_k, self._halves = HistoryIds(space), max_k, halves
         # A Keras model that a module holds is saved with functions for each of its layers, which nobody ever calls and
         # which take most of the time; what answers needs its weights only.
         self._retrieval: Callable[[], Retrieval] = lambda: retrieval
@@ -55,7 +64,8 @@ class TwoTowerSignatures(tf.Module):  # type: ignore[misc]
             "embed_query": self.embed_query,
             "embed_candidate": self.embed_candidate,
         }
-        return {name: function.get_concrete_function() for name, function in named.items()}
+        halves = {} if self._halves is None else self._halves.signatures()
+        return {name: function.get_concrete_function() for name, function in named.items()} | halves
 
     @tf.function(input_signature=[*HISTORY, K], autograph=False)
     def next_items(self, item_id: Any, behavior: Any, k: Any) -> Tensors:
@@ -150,9 +160,7 @@ class TwoTowerSignatures(tf.Module):  # type: ignore[misc]
         return self._history.rows(item_id)
 
     def _asked(self, target_behavior: Any) -> Any:
-        asked = self._history.behaviors(target_behavior)
-        # A behaviour that nobody knows is no question that the model has learnt to answer.
-        return tf.where(asked >= FIRST, tf.cast(asked, tf.int32), ANY_BEHAVIOR)
+        return asked_behavior(self._history.behaviors(target_behavior))
 
     def _everything(self, ids: Tensors, target_behavior: Any = None) -> Any:
         number = tf.shape(ids["row"])[0]

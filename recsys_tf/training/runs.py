@@ -107,9 +107,9 @@ def load_classifier(run: Run) -> tf.keras.Sequential:
     return model
 
 
-def load_two_tower(run: Run) -> Retrieval:
+def load_two_tower(run: Run, static_shapes: bool = False) -> Retrieval:
     """Build the run's two-tower model with its best weights, and the mixture on top of it where there is one."""
-    model = new_two_tower(run.data, run.config.two_tower)
+    model = new_two_tower(run.data, run.config.two_tower, static_shapes=static_shapes)
     _load_weights(model, run.directory / "two_tower" / "weights.h5")
     path = run.directory / "two_tower" / "mixture.npz"
     mixture = Mixture(*load_mixture(path)) if path.is_file() else None
