@@ -259,6 +259,9 @@ class ExportConfig:
     output: Path = Path("saved_models")
     # Labels and items that an answer holds at most.
     max_k: int = 100
+    # Two-tower: histories in a batch of embed_ids, a dense half of a fixed shape compiled by XLA, as hosts of TPUs want
+    # it, with look_up for the text; 0 leaves both out.
+    static_rows: int = 0
     # What the models must reach on the test side to be published, such as "ndcg@10>=0.05"; figures are the report's.
     require: tuple[str, ...] = ()
     # Take the newest version of each model of the run out of service again, instead of publishing.
@@ -291,6 +294,8 @@ class ServeConfig:
     docker_image: str = "tensorflow/serving:latest"
     # Log every request, and what becomes of models, as one line of JSON each on standard error.
     json_logs: bool = False
+    # Show the shop page, a demonstration for the browser, at the server's root.
+    demo: bool = True
     # Seconds between two looks for new versions.
     poll_seconds: float = 1.0
     # Seconds until a request without an answer is told so (504).

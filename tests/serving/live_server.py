@@ -22,6 +22,7 @@ from recsys_tf.serving.server.listening import listening_socket
 from recsys_tf.serving.server.main import rest_server
 from recsys_tf.serving.server.model_table import ModelTable
 from recsys_tf.serving.server.observing import Observer
+from recsys_tf.serving.server.pages import ShopPages
 
 import tensorflow as tf  # isort: skip
 
@@ -141,6 +142,7 @@ def live_server(
     max_body_bytes: int = 1_000_000,
     batching: BatchingParameters | None = None,
     bounds: Bounds | None = None,
+    demo: bool = False,
     **limits: Any,
 ) -> Iterator[LiveServer]:
     announced: list[str] = []
@@ -150,7 +152,8 @@ def live_server(
     table.start()
     logged: list[dict[str, Any]] = []
     observer = Observer(table.names, logged.append)
-    application = RestApplication(table, max_body_bytes, observer=observer, **limits)
+    pages = ShopPages(table.names) if demo else None
+    application = RestApplication(table, max_body_bytes, observer=observer, pages=pages, **limits)
     server, listener = rest_server(application), listening_socket("127.0.0.1", 0)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

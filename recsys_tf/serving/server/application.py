@@ -4,7 +4,7 @@ TensorFlow runs in the pool only, so the event loop never waits for a model; a f
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from recsys_tf.serving.server.answers import write_error
 from recsys_tf.serving.server.errors import HTTP_STATUS, Code, ServingError
 from recsys_tf.serving.server.model_table import ModelTable
 from recsys_tf.serving.server.observing import METRICS_PATH, Observer, Seen, Stopwatch
+from recsys_tf.serving.server.pages import PAGE_HEADERS, ShopPages
 from recsys_tf.serving.server.request_body import Disconnected, Receive, UnreadBodyError, inflate, read_body
 from recsys_tf.serving.server.routes import Route, find_route, is_api, malformed
 
@@ -35,10 +36,11 @@ class RestApplication:
         workers: int = _WORKERS,
         queue: int = _QUEUE,
         observer: Observer | None = None,
+        pages: ShopPages | None = None,
     ) -> None:
         self._observer = observer if observer is not None else Observer(table.names)
         self._table, self._max_body_bytes, self._queue = table, max_body_bytes, queue
-        self._timeout_seconds = timeout_seconds
+        self._timeout_seconds, self._pages = timeout_seconds, pages
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="requests")
         # Requests that wait or run; counted on the event loop only.
         self._pending = 0
@@ -53,6 +55,10 @@ class RestApplication:
             body = await read_body(receive, self._max_body_bytes, self._timeout_seconds)
             if scope["method"] == "GET" and target == METRICS_PATH:
                 await _send(send, 200, self._observer.exposition(), b"text/plain; version=0.0.4; charset=utf-8")
+                return
+            page = self._pages.find(target) if self._pages is not None and scope["method"] == "GET" else None
+            if page is not None:
+                await _send(send, 200, page.body, page.content_type, more=PAGE_HEADERS)
                 return
             if not is_api(target):
                 await _send(send, 404, b"Not Found", b"text/plain")
@@ -135,9 +141,14 @@ def _header(scope: Scope, name: bytes) -> bytes:
 
 
 async def _send(
-    send: Send, status: int, body: bytes, content_type: bytes = b"application/json", close: bool = False
+    send: Send,
+    status: int,
+    body: bytes,
+    content_type: bytes = b"application/json",
+    close: bool = False,
+    more: Iterable[tuple[bytes, bytes]] = (),
 ) -> None:
-    headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode("ascii"))]
+    headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode("ascii")), *more]
     if close:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -19,6 +19,7 @@ from recsys_tf.serving.server.grpc_services import grpc_server, listen
 from recsys_tf.serving.server.listening import listening_socket
 from recsys_tf.serving.server.model_table import ModelTable
 from recsys_tf.serving.server.observing import Observer, write_json_line
+from recsys_tf.serving.server.pages import ShopPages
 
 # Requests under way get this long to finish after SIGTERM or Ctrl-C.
 _GRACE_SECONDS = 10
@@ -43,8 +44,9 @@ def serve_locally(config: ServeConfig) -> None:
     observer = Observer(table.names, write_json_line if config.json_logs else None)
     # A request that waits for its batch holds a thread.
     workers = _WAITING_WORKERS if batcher is not None else _WORKERS
+    pages = ShopPages(table.names) if config.demo else None
     application = RestApplication(
-        table, config.max_body_bytes, config.request_timeout_seconds, workers, observer=observer
+        table, config.max_body_bytes, config.request_timeout_seconds, workers, observer=observer, pages=pages
     )
     with listener:
         signal.signal(signal.SIGTERM, _interrupt)
@@ -53,6 +55,8 @@ def serve_locally(config: ServeConfig) -> None:
             table.start()
             calls = _grpc(config, table, observer, workers)
             _say(f"Serving {', '.join(models)} at {address(listener)}/v1/models/ (Ctrl-C stops it)")
+            if config.demo:
+                _say(f"Try it in a browser: {address(listener)}/")
             rest_server(application, config.request_timeout_seconds).run(sockets=[listener])
         except KeyboardInterrupt:
             # uvicorn has finished its requests by now and raises the signal once more for its caller.
