@@ -291,7 +291,7 @@ class ServeConfig:
     # Run TensorFlow Serving's image in Docker, with the same models and settings, in place of the local server.
     docker: bool = False
     # The image that --docker runs.
-    docker_image: str = "tensorflow/serving:latest"
+    docker_image: str = "tensorflow/serving:2.19.1"
     # Log every request, and what becomes of models, as one line of JSON each on standard error.
     json_logs: bool = False
     # Show the shop page, a demonstration for the browser, at the server's root.

@@ -9,6 +9,9 @@ from urllib.parse import quote, urlsplit
 
 from recsys_tf.errors import InputError
 
+# Which version of a model is asked: a number, the name of a label such as "stable", or None for the newest.
+Version = int | str | None
+
 
 class PredictClient:
     """Asks one server. Every request has a connection of its own, so threads may share a client."""
@@ -33,7 +36,7 @@ class PredictClient:
         self._timeout, self._retries, self._wait = timeout_seconds, retries, retry_wait_seconds
 
     def predict(
-        self, model: str, inputs: Any, *, signature_name: str = "serving_default", version: int | None = None
+        self, model: str, inputs: Any, *, signature_name: str = "serving_default", version: Version = None
     ) -> dict[str, Any]:
         """Run a signature on `inputs` in column form, and return its outputs by name.
 
@@ -48,11 +51,11 @@ class PredictClient:
         outputs = self._ask("POST", f"{_path(model, version)}:predict", body).get("outputs")
         return outputs if isinstance(outputs, dict) and outputs.keys() != {"b64"} else {"outputs": outputs}
 
-    def status(self, model: str, *, version: int | None = None) -> dict[str, Any]:
+    def status(self, model: str, *, version: Version = None) -> dict[str, Any]:
         """Return the states of a model's versions as the server writes them. Raises InputError."""
         return self._ask("GET", _path(model, version))
 
-    def metadata(self, model: str, *, version: int | None = None) -> dict[str, Any]:
+    def metadata(self, model: str, *, version: Version = None) -> dict[str, Any]:
         """Return a model's signatures as the server writes them. Raises InputError."""
         return self._ask("GET", f"{_path(model, version)}/metadata")
 
@@ -99,9 +102,15 @@ class PredictClient:
         return answer
 
 
-def _path(model: str, version: int | None) -> str:
+def _path(model: str, version: Version) -> str:
     name = f"/v1/models/{quote(model, safe='')}"
-    return name if version is None else f"{name}/versions/{version}"
+    match version:
+        case None:
+            return name
+        case int():
+            return f"{name}/versions/{version}"
+        case str():
+            return f"{name}/labels/{quote(version, safe='')}"
 
 
 def _in_base64(value: object) -> dict[str, str]:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import get_model_metadata_pb2, model_pb2, predict_pb2, prediction_service_pb2_grpc
 
 from recsys_tf.errors import InputError
+from recsys_tf.serving.client import Version
 from recsys_tf.serving.server.tensor_protos import proto_from_array
 
 _AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
@@ -30,10 +31,10 @@ class GrpcPredictClient:
         self._channel = grpc.insecure_channel(address, [("grpc.max_receive_message_length", -1)])
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
         # The protocol coerces nothing: what a signature wants is asked once.
-        self._types: dict[tuple[str, str, int | None], dict[str, int]] = {}
+        self._types: dict[tuple[str, str, Version], dict[str, int]] = {}
 
     def predict(
-        self, model: str, inputs: Any, *, signature_name: str = "serving_default", version: int | None = None
+        self, model: str, inputs: Any, *, signature_name: str = "serving_default", version: Version = None
     ) -> dict[str, Any]:
         """Run a signature on nested lists by name, and return its outputs as nested lists by name, text as text.
 
@@ -52,7 +53,7 @@ class GrpcPredictClient:
         """Close the channel."""
         self._channel.close()
 
-    def _input_types(self, model: str, signature_name: str, version: int | None) -> dict[str, int]:
+    def _input_types(self, model: str, signature_name: str, version: Version) -> dict[str, int]:
         key = (model, signature_name, version)
         if key not in self._types:
             request = get_model_metadata_pb2.GetModelMetadataRequest(
@@ -78,10 +79,13 @@ class GrpcPredictClient:
         raise AssertionError("the last attempt returns or raises")
 
 
-def _spec(model: str, signature_name: str, version: int | None) -> Any:
+def _spec(model: str, signature_name: str, version: Version) -> Any:
     spec = model_pb2.ModelSpec(name=model, signature_name=signature_name)
-    if version is not None:
-        spec.version.value = version
+    match version:
+        case int():
+            spec.version.value = version
+        case str():
+            spec.version_label = version
     return spec
 
 

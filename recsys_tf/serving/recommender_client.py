@@ -10,13 +10,14 @@ from typing import Any, Protocol
 
 from recsys_tf.errors import InputError
 from recsys_tf.events.schema import BEHAVIORS
+from recsys_tf.serving.client import Version
 
 
 class Transport(Protocol):
     """A way to a server: `PredictClient` (REST) or `GrpcPredictClient`."""
 
     def predict(
-        self, model: str, inputs: Any, *, signature_name: str = "serving_default", version: int | None = None
+        self, model: str, inputs: Any, *, signature_name: str = "serving_default", version: Version = None
     ) -> dict[str, Any]:
         """Run a signature on nested lists by name."""
 
@@ -47,9 +48,12 @@ class RecommenderClient:
     """Asks a two-tower model by the name under which it is served."""
 
     def __init__(
-        self, transport: Transport, model: str = "two_tower", version: int | None = None, pad_to: int = 0
+        self, transport: Transport, model: str = "two_tower", version: Version = None, pad_to: int = 0
     ) -> None:
-        """version: None for the newest. pad_to: fill every history up to so many events, so that a server batches."""
+        """version: a number, a label, or None for the newest.
+
+        pad_to: fill every history up to so many events, so that a server batches.
+        """
         self._transport, self._model, self._version, self._pad_to = transport, model, version, pad_to
 
     def recommend(

@@ -257,7 +257,7 @@ def test_nothing_runs_as_root() -> None:
 def test_every_place_uses_the_same_release_of_the_server() -> None:
     arguments = dict(one.split("=", 1) for one in instructions("ARG"))
     release = arguments["SERVING_VERSION"]
-    assert CONTAINER["image"] == f"tensorflow/serving:{release}"
+    assert CONTAINER["image"] == ServeConfig().docker_image == f"tensorflow/serving:{release}"
     (image,) = only(KUBERNETES / "gpu/kustomization.yaml")["images"]
     gpu = COMPOSE["services"]["serving-gpu"]["build"]["args"]
     assert image == {"name": "tensorflow/serving", "newTag": release + gpu["VARIANT"]}

@@ -4,12 +4,15 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
-from live_server import LiveServer, live_server, save_kinds
+from live_server import LiveServer, live_server, save_half_plus, save_kinds
 
 from recsys_tf.errors import InputError
 from recsys_tf.serving.client import PredictClient
+from recsys_tf.serving.grpc_client import GrpcPredictClient
+from recsys_tf.serving.model_config import ModelConfig, Wanted
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +34,21 @@ def test_predict(client: PredictClient) -> None:
     assert both == {"sum": [3.0], "b": [2]}
     assert client.predict("my model", {"x": [b"a"]}, signature_name="string") == {"outputs": ["a"]}
     assert client.predict("my model", {"x": b"a"}, signature_name="bytes") == {"outputs": {"b64": "YQ=="}}
+
+
+@pytest.mark.parametrize("way", ["REST", "gRPC"])
+def test_a_label_is_asked_as_a_version_is(tmp_path: Path, way: str) -> None:
+    for number in (1, 2):
+        save_half_plus(tmp_path / "m" / str(number), float(number))
+    config = ModelConfig(tmp_path / "m", Wanted(specific=(1, 2)), {"to be": 1, "canary": 2})
+    with live_server({"m": config}) as server:
+        client = PredictClient(server.url) if way == "REST" else GrpcPredictClient(f"127.0.0.1:{server.grpc_port}")
+        found = [client.predict("m", {"x": [0.0]}, version=version) for version in ("to be", "canary", 1, None)]
+        assert [next(iter(one.values())) for one in found] == [[1.0], [2.0], [1.0], [2.0]]
+        with pytest.raises(InputError, match="Unrecognized servable version label: nobody"):
+            client.predict("m", {"x": [0.0]}, version="nobody")
+        if isinstance(client, GrpcPredictClient):
+            client.close()
 
 
 def test_status_and_metadata(client: PredictClient) -> None:
