@@ -13,9 +13,10 @@ import pytest
 from live_server import live_server, save_half_plus
 
 from recsys_tf.errors import InputError
-from recsys_tf.serving.server.batching import BatchedModel, Batcher
+from recsys_tf.serving.server.batching import Batcher
 from recsys_tf.serving.server.batching_parameters import BatchingParameters, read_batching_parameters
 from recsys_tf.serving.server.errors import Code, ServingError, invalid
+from recsys_tf.serving.server.runner import Runner
 
 PATIENT = BatchingParameters(max_batch_size=8, batch_timeout_micros=200_000, num_batch_threads=1)
 
@@ -44,16 +45,16 @@ class Doubling:
 
 
 @contextmanager
-def batching(parameters: BatchingParameters) -> Iterator[tuple[BatchedModel, Doubling]]:
+def batching(parameters: BatchingParameters) -> Iterator[tuple[Runner, Doubling]]:
     model, batcher = Doubling(), Batcher(parameters)
     try:
-        yield BatchedModel(model, batcher), model
+        yield Runner(model, batcher=batcher), model
     finally:
         model.may_run.set()
         batcher.close()
 
 
-def together(model: BatchedModel, requests: list[Any], signature: str = "") -> list[Any]:
+def together(model: Runner, requests: list[Any], signature: str = "") -> list[Any]:
     """Send all requests at once; an answer is a list, or the error that came in its place."""
 
     def ask(values: Any) -> Any:
@@ -147,12 +148,10 @@ def test_inputs_without_a_common_first_dimension() -> None:
 
 def test_closing_answers_what_waits() -> None:
     model, batcher = Doubling(), Batcher(dataclasses.replace(PATIENT, batch_timeout_micros=60_000_000))
-    with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(batcher.run, model, "", {"x": np.array([3.0], np.float32)})
-        while not batcher._queues:
-            threading.Event().wait(0.01)
-        batcher.close()
-        assert asked.result()["y"].tolist() == [6.0]
+    asked = batcher.start(model, "", {"x": np.array([3.0], np.float32)})
+    assert not asked.done()
+    batcher.close()
+    assert asked.result()["y"].tolist() == [6.0]
 
 
 def test_the_parameters_are_read(tmp_path: Path) -> None:

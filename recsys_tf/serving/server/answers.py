@@ -1,6 +1,8 @@
 """From a route and a body to the answer's body: inference, status and metadata, in the contract's order of checks."""
 
 import json
+from concurrent.futures import Future
+from contextlib import ExitStack
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
@@ -26,6 +28,33 @@ def answer(table: ModelTable, route: Route, body: bytes) -> bytes:
             return _metadata(table, route)
         case "classify" | "regress":
             return _of_examples(table, route, body)
+
+
+def start_predict(table: ModelTable, route: Route, body: bytes) -> "Future[bytes]":
+    """Begin to answer a predict request, and return what will hold the answer or the error that came in its place.
+
+    The answer is written by whoever finishes the model's run. Raises ServingError for what is not even begun.
+    """
+    request = parse_object(body)
+    signature_name = _signature_name(request)
+    with ExitStack() as stack:
+        _, model = stack.enter_context(table.lease(route.name, route.version, route.label))
+        form, inputs = tensors_from_json(request, model.input_types(signature_name))
+        outputs = model.start(signature_name, inputs)
+        lease = stack.pop_all()
+    answer: Future[bytes] = Future()
+    # From here on nobody can cancel it.
+    answer.set_running_or_notify_cancel()
+
+    def finish(outputs: "Future[dict[str, Any]]") -> None:
+        with lease:
+            try:
+                answer.set_result(json_from_tensors(form, outputs.result()))
+            except Exception as error:
+                answer.set_exception(error)
+
+    outputs.add_done_callback(finish)
+    return answer
 
 
 def write_error(message: str) -> bytes:

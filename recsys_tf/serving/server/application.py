@@ -1,6 +1,7 @@
 """The ASGI application: it reads requests on the event loop, and answers them in a small pool of threads.
 
-TensorFlow runs in the pool only, so the event loop never waits for a model; a full queue is answered at once (503).
+TensorFlow runs in the pool or in the threads of batches, so the event loop never waits for a model; a full queue is
+answered at once (503).
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from recsys_tf.serving.server.answers import answer as answered
-from recsys_tf.serving.server.answers import write_error
+from recsys_tf.serving.server.answers import start_predict, write_error
 from recsys_tf.serving.server.errors import HTTP_STATUS, Code, ServingError
 from recsys_tf.serving.server.model_table import ModelTable
 from recsys_tf.serving.server.observing import METRICS_PATH, Observer, Seen, Stopwatch
@@ -23,6 +24,9 @@ Scope = dict[str, Any]
 
 _WORKERS = 2
 _QUEUE = 256
+# Where requests are batched, a body up to this size is read on the event loop: that takes less than handing it to a
+# thread, which would only wait for the batch.
+_AT_ONCE_BYTES = 16_384
 
 
 class RestApplication:
@@ -100,8 +104,12 @@ class RestApplication:
             return _work(self._table, route, body, self._max_body_bytes if gzip else None)
         if self._pending >= self._queue:
             raise ServingError(Code.UNAVAILABLE, f"The server is overloaded: {self._queue} requests are waiting")
-        work = partial(_work, self._table, route, body, self._max_body_bytes if gzip else None)
-        running = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        running: asyncio.Future[bytes]
+        if self._table.batches and route.verb == "predict" and not gzip and len(body) <= _AT_ONCE_BYTES:
+            running = asyncio.wrap_future(start_predict(self._table, route, body))
+        else:
+            work = partial(_work, self._table, route, body, self._max_body_bytes if gzip else None)
+            running = asyncio.get_running_loop().run_in_executor(self._pool, work)
         self._pending += 1
         # A graph cannot be stopped half-way: past the limit the client is told, and the thread is free when it ends.
         running.add_done_callback(self._finished)

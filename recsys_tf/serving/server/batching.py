@@ -49,11 +49,11 @@ class Batcher:
         for thread in self._threads:
             thread.start()
 
-    def run(self, model: Model, signature_name: str, inputs: Arrays) -> Arrays:
-        """Answer one request, in a batch with others; blocks until the answer is there.
+    def start(self, model: Model, signature_name: str, inputs: Arrays) -> "Future[Arrays]":
+        """Queue one request, and return what will hold its outputs or the error that came in their place.
 
         Raises ServingError: INVALID_ARGUMENT for inputs without a common first dimension or with more rows than a
-        batch, UNAVAILABLE when too much is waiting, and whatever the model raises.
+        batch, UNAVAILABLE when too much is waiting.
         """
         rows = _rows(inputs)
         if rows > self.parameters.max_batch_size:
@@ -73,8 +73,10 @@ class Batcher:
                     Code.UNAVAILABLE, "The batch scheduling queue to which this task was submitted is full"
                 )
             queue.append(task)
-            self._changed.notify()
-        return task.answer.result()
+            # In between there is nothing to do: a thread that looked would only take the interpreter away from others.
+            if len(queue) == 1 or waiting + rows >= self.parameters.max_batch_size:
+                self._changed.notify()
+        return task.answer
 
     def close(self) -> None:
         """Answer what is waiting, then end the threads."""
@@ -152,27 +154,6 @@ class Batcher:
             {name: values[end - task.rows : end] for name, values in outputs.items()}
             for task, end in zip(tasks, ends, strict=True)
         ]
-
-
-@dataclass(frozen=True)
-class BatchedModel:
-    """A model whose requests are batched with those of others."""
-
-    model: Model
-    batcher: Batcher
-
-    @property
-    def definitions(self) -> dict[str, Any]:
-        """The signatures as they were written."""
-        return self.model.definitions
-
-    def input_types(self, signature_name: str) -> dict[str, int]:
-        """Return the inputs of a signature by name, each with its DataType."""
-        return self.model.input_types(signature_name)
-
-    def run(self, signature_name: str, inputs: Arrays) -> Arrays:
-        """Run a signature in a batch with other requests."""
-        return self.batcher.run(self.model, signature_name, inputs)
 
 
 def _rows(inputs: Arrays) -> int:

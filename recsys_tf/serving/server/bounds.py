@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_tf.serving.server.errors import invalid
-from recsys_tf.serving.server.loaded_model import Model
 
 Array = npt.NDArray[Any]
 
@@ -28,25 +27,3 @@ class Bounds:
             per_row = int(np.prod(array.shape[1:], dtype=np.int64)) if array.ndim else 1
             if per_row > self.values_per_row:
                 raise invalid(f"input {name} has {per_row} values in a row; this server takes {self.values_per_row}")
-
-
-@dataclass(frozen=True)
-class BoundedModel:
-    """A model that is asked nothing beyond its bounds."""
-
-    model: Model
-    bounds: Bounds
-
-    @property
-    def definitions(self) -> dict[str, Any]:
-        """The signatures as they were written."""
-        return self.model.definitions
-
-    def input_types(self, signature_name: str) -> dict[str, int]:
-        """Return the inputs of a signature by name, each with its DataType."""
-        return self.model.input_types(signature_name)
-
-    def run(self, signature_name: str, inputs: dict[str, Array]) -> dict[str, Array]:
-        """Run a signature, if its inputs are within bounds."""
-        self.bounds.check(inputs)
-        return self.model.run(signature_name, inputs)

@@ -34,7 +34,7 @@ Array = npt.NDArray[Any]
 
 
 class Model(Protocol):
-    """What answers a request: a loaded model, or one whose requests are batched."""
+    """What answers a request: a loaded model, or the runner that it stands behind."""
 
     @property
     def definitions(self) -> dict[str, Any]:

@@ -5,10 +5,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from recsys_tf.serving.model_config import ModelConfig
-from recsys_tf.serving.server.batching import BatchedModel, Batcher
-from recsys_tf.serving.server.bounds import BoundedModel, Bounds
+from recsys_tf.serving.server.batching import Batcher
+from recsys_tf.serving.server.bounds import Bounds
 from recsys_tf.serving.server.errors import Code, ServingError
-from recsys_tf.serving.server.loaded_model import LoadedModel, Model
+from recsys_tf.serving.server.loaded_model import LoadedModel
+from recsys_tf.serving.server.runner import Runner
 from recsys_tf.serving.server.served_model import ServedModel, VersionStatus, not_found, unknown_label
 
 
@@ -74,7 +75,7 @@ class ModelTable:
                 self._watched[name].model.configure(one)
 
     @contextmanager
-    def lease(self, name: str, number: int | None, label: str | None = None) -> Iterator[tuple[int, Model]]:
+    def lease(self, name: str, number: int | None, label: str | None = None) -> Iterator[tuple[int, Runner]]:
         """Yield the number and the model of a version, kept loaded meanwhile.
 
         number: None for the newest, or for the one with the label. Raises ServingError: INVALID_ARGUMENT for a label
@@ -89,6 +90,11 @@ class ModelTable:
             raise not_found(name, number)
         with watch.model.lease(number) as leased:
             yield leased
+
+    @property
+    def batches(self) -> bool:
+        """Whether requests wait for others, rather than for a thread of their own."""
+        return self._batcher is not None
 
     def names(self) -> Collection[str]:
         """Return the names of the models that are served now."""
@@ -108,11 +114,10 @@ class ModelTable:
         return self._watched[name].model.config.labels if name in self._watched else {}
 
     def _watch(self, name: str, config: ModelConfig) -> "_Watch":
-        return _Watch(ServedModel(name, config, self._announce, self._wrapped), self._poll_seconds)
+        return _Watch(ServedModel(name, config, self._announce, self._runner), self._poll_seconds)
 
-    def _wrapped(self, model: LoadedModel) -> Model:
-        batched: Model = model if self._batcher is None else BatchedModel(model, self._batcher)
-        return batched if self._bounds is None else BoundedModel(batched, self._bounds)
+    def _runner(self, model: LoadedModel) -> Runner:
+        return Runner(model, self._bounds, self._batcher)
 
 
 class _Watch:

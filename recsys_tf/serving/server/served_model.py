@@ -4,7 +4,6 @@ A new version is loaded before the old one goes; a broken one replaces nothing a
 change; requests that are under way finish on the version that they began with.
 """
 
-import gc
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +14,9 @@ from typing import Literal
 from recsys_tf.serving.model_config import ModelConfig
 from recsys_tf.serving.model_folders import version_folders
 from recsys_tf.serving.server.errors import Code, ServingError, invalid
-from recsys_tf.serving.server.loaded_model import LoadedModel, Model, holds_saved_model, load_model
+from recsys_tf.serving.server.garbage import settle
+from recsys_tf.serving.server.loaded_model import LoadedModel, holds_saved_model, load_model
+from recsys_tf.serving.server.runner import Runner
 from recsys_tf.serving.server.warm_up import warm_up
 
 State = Literal["START", "LOADING", "AVAILABLE", "UNLOADING", "END"]
@@ -30,7 +31,7 @@ class Version:
     state: State = "START"
     code: Code = Code.OK
     message: str = ""
-    model: Model | None = None
+    model: Runner | None = None
     # Requests that run on it now.
     users: int = 0
     # What its files looked like when it failed to load.
@@ -55,10 +56,10 @@ class ServedModel:
         name: str,
         config: ModelConfig,
         announce: Callable[[str], None],
-        wrap: Callable[[LoadedModel], Model] = lambda model: model,
+        runner: Callable[[LoadedModel], Runner] = Runner,
     ) -> None:
-        """Take what is to be served; wrap: what becomes of a model once it has been loaded and warmed up."""
-        self.name, self._wrap = name, wrap
+        """Take what is to be served; runner: what a model is put behind once it has been loaded and warmed up."""
+        self.name, self._runner = name, runner
         self.config = config
         self._announce = announce
         self._lock = threading.Lock()
@@ -104,7 +105,7 @@ class ServedModel:
         return number
 
     @contextmanager
-    def lease(self, number: int | None) -> Iterator[tuple[int, Model]]:
+    def lease(self, number: int | None) -> Iterator[tuple[int, Runner]]:
         """Yield a version (None: the newest available) and keep it loaded. Raises ServingError (NOT_FOUND)."""
         with self._lock:
             version = self._available(number)
@@ -140,7 +141,7 @@ class ServedModel:
         if self._unloaded:
             # A SavedModel's objects point at each other: without this its memory waits for a collection of all.
             self._unloaded = False
-            gc.collect()
+            settle()
 
     def _load_wanted(self, config: ModelConfig, found: dict[int, Path]) -> set[int]:
         served: set[int] = set()
@@ -173,8 +174,9 @@ class ServedModel:
             reason = " ".join(error.message.split())[:300]
             self._announce(f"{self.name} version {number} could not be loaded: {reason}")
             return False
+        settle()
         with self._lock:
-            version.model, version.state = self._wrap(model), "AVAILABLE"
+            version.model, version.state = self._runner(model), "AVAILABLE"
         warmed = f" ({replayed} warm-up requests)" if replayed else ""
         self._announce(f"{self.name} version {number} is AVAILABLE{warmed}")
         return True
