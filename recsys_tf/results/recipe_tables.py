@@ -1,7 +1,7 @@
 """The README's tables of what each choice of the two-tower model's recipe is worth, and what it costs."""
 
 from recsys_tf.results.files import read_result
-from recsys_tf.results.markdown import Result, difference, made_by, markdown_table
+from recsys_tf.results.markdown import Result, difference, interval, made_by, markdown_table
 
 TWO_TOWER = "two-tower"
 _LOSSES = ("full", "sampled", "gbce", "in_batch")
@@ -42,6 +42,20 @@ def ablations() -> str:
     rows.append(["without the words of the items", *_quality(wordless, TWO_TOWER), "–"])
     header = ["`amazon-beauty-5core`, seed 1", *_QUALITY, "the recipe leads by"]
     return f"{markdown_table(header, rows)}\n\n{made_by([result, wordless])}"
+
+
+def sizes() -> str:
+    """The same recipe at four widths."""
+    result = read_result("beauty-sizes")
+    parameters = result["parameters_of_recommenders"]
+    rows = []
+    for row in sorted((name for name in parameters if name.startswith(TWO_TOWER)), key=lambda name: parameters[name]):
+        figures = result["recommenders"][row]["intervals"]
+        width = result["configuration"]["two_tower"]["width"] if row == TWO_TOWER else row.rpartition("-")[2]
+        cells = [interval(figures[metric], 4) for metric in _QUALITY]
+        rows.append([str(width), f"{parameters[row]:,}", *cells, _lead(result, row)])
+    header = ["width, `amazon-beauty-5core`", "parameters", *_QUALITY, "the recipe leads by"]
+    return f"{markdown_table(header, rows)}\n\n{made_by([result])}"
 
 
 def training_speed() -> str:
