@@ -20,6 +20,7 @@ from recsys_tf.commands import (
     ImportCommand,
     PrepareCommand,
     RecommendCommand,
+    RiskCommand,
     TablesCommand,
 )
 from recsys_tf.config import Preset, ServeConfig, SimulateConfig, TrainConfig, preset
@@ -159,9 +160,30 @@ def _prepare(arguments: list[str]) -> None:
 
 def _train(arguments: list[str]) -> None:
     """Clean, split, prepare, train, evaluate and export: from a raw log to a servable model."""
+    arguments, head = _take_option(arguments, "head")
+    if head is not None:
+        _train_head(head, arguments)
+        return
     from recsys_tf.workflow import train
 
     train(_train_config(arguments))
+
+
+def _train_head(name: str, arguments: list[str]) -> None:
+    if name not in _HEADS:
+        raise InputError(f"unknown head {name!r}; known are {', '.join(_HEADS)}")
+    _HEADS[name](arguments)
+
+
+def _train_risk(arguments: list[str]) -> None:
+    from recsys_tf.risk_head import train_risk
+    from recsys_tf.training.runs import chosen_run
+
+    command = _parse("train --head risk", RiskCommand, arguments)
+    train_risk(chosen_run(command.run), command.risk, command.publish)
+
+
+_HEADS: dict[str, Callable[[list[str]], None]] = {"risk": _train_risk}
 
 
 def _evaluate(arguments: list[str]) -> None:

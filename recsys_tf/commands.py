@@ -12,6 +12,7 @@ from recsys_tf.config import (
     ExportConfig,
     FeatureConfig,
     FilterConfig,
+    RiskConfig,
     SplitConfig,
 )
 
@@ -61,6 +62,17 @@ class PrepareCommand:
     split: SplitConfig = field(default_factory=SplitConfig)
     filters: FilterConfig = field(default_factory=FilterConfig)
     features: FeatureConfig = field(default_factory=FeatureConfig)
+
+
+@dataclass(frozen=True)
+class RiskCommand:
+    """Fit the risk head on a finished run's frozen two-tower model, and measure it."""
+
+    # The run's folder; empty means the newest in data/runs.
+    run: str = ""
+    # Also write the figures as one small JSON file for the README's tables: <results>/<name>.json.
+    publish: str = ""
+    risk: Annotated[RiskConfig, _BARE] = field(default_factory=RiskConfig)
 
 
 @dataclass(frozen=True)

@@ -252,6 +252,20 @@ class EvaluateConfig:
 
 
 @dataclass(frozen=True)
+class RiskConfig:
+    """The risk head: which accounts do not behave like their owner, or like any customer."""
+
+    # Newest events of a history whose surprise counts, and which are forged where an account is taken over.
+    recent: int = 10
+    # Trees of the isolation forest.
+    trees: int = 200
+    # Resamples of users behind each 95 % interval.
+    bootstrap_samples: int = 1000
+    # Seed of the forest, of who takes over whose account, and of the resampling.
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class ExportConfig:
     """The SavedModel."""
 

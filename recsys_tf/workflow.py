@@ -24,9 +24,8 @@ from recsys_tf.serving.export import export_models, roll_back
 from recsys_tf.serving.recommend import recommend
 from recsys_tf.training.fit import fit_classifier
 from recsys_tf.training.fit_two_tower import fit_two_tower
-from recsys_tf.training.runs import Fitted, Run, model_names, open_run, run_directory, write_run
+from recsys_tf.training.runs import Fitted, Run, chosen_run, model_names, open_run, run_directory, write_run
 
-RUNS = Path("data/runs")
 RAW_LOG, RAW_ITEMS = "user_behavior_data.csv", "items.csv"
 
 
@@ -79,7 +78,7 @@ def _export(run: Run, config: ExportConfig) -> str:
 
 def evaluate(run: str, config: EvaluateConfig, publish: str) -> None:
     """Measure a finished run again (`run.py evaluate`)."""
-    opened = open_run(_chosen(run))
+    opened = open_run(chosen_run(run))
     evaluation = evaluate_run(opened, config, opened.directory)
     _print_comparison(evaluation)
     if publish:
@@ -90,7 +89,7 @@ def evaluate(run: str, config: EvaluateConfig, publish: str) -> None:
 
 def export(run: str, config: ExportConfig) -> None:
     """Publish a finished run (`run.py export`)."""
-    opened = open_run(_chosen(run))
+    opened = open_run(chosen_run(run))
     if not config.rollback:
         print(f"next: python run.py serve --model {_export(opened, config)}")
         return
@@ -146,15 +145,6 @@ def _prepared(config: TrainConfig, directory: Path) -> Path:
 
 def _is_prepared(data: Path) -> bool:
     return (data / "prepared" / "dataset.json").is_file()
-
-
-def _chosen(run: str) -> Path:
-    if run:
-        return Path(run)
-    finished = [path.parent for path in RUNS.glob("*/run.json")] if RUNS.is_dir() else []
-    if not finished:
-        raise InputError("no finished run here; `python run.py train` makes one", file=RUNS)
-    return max(finished, key=lambda path: (path / "run.json").stat().st_mtime)
 
 
 def _print_comparison(evaluation: Evaluation) -> None:

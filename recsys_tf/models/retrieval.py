@@ -29,10 +29,14 @@ class Retrieval(tf.Module):  # type: ignore[misc]
         on, padded on the right. target_behavior: int32 [batch], the behaviour asked for, ANY_BEHAVIOR for any. table:
         [rows, width] as the model has it.
         """
-        inputs = self._features.inputs(ids, "events")
-        held = tf.math.count_nonzero(ids["behavior"] != PADDING, axis=1, dtype=tf.int32)
-        features = inputs | {"row": tf.cast(ids["row"], tf.int32), "held": held}
-        return self.model.query(features, target_behavior, table)
+        return self.model.query(self._inputs(ids), target_behavior, table)
+
+    def every_query(self, ids: Tensors) -> Any:
+        """Return the query at every position, for any next behaviour: float32 [batch, length, width].
+
+        Position p knows the events up to p; of an encoder that looks both ways only the last one means anything.
+        """
+        return self.model(self._inputs(ids))
 
     def __call__(self, ids: Tensors, target_behavior: Any, table: Any) -> Any:
         """Score all items: float32 [batch, items]; table [rows, width] as the model has it."""
@@ -42,3 +46,8 @@ class Retrieval(tf.Module):  # type: ignore[misc]
         """Score all items for query vectors [batch, width] that are there already: float32 [batch, items]."""
         everything = scores(queries, self.model.candidates(table))
         return everything if self.mixture is None else self.mixture(everything, ids)
+
+    def _inputs(self, ids: Tensors) -> Tensors:
+        held = tf.math.count_nonzero(ids["behavior"] != PADDING, axis=1, dtype=tf.int32)
+        inputs: Tensors = self._features.inputs(ids, "events")
+        return inputs | {"row": tf.cast(ids["row"], tf.int32), "held": held}

@@ -4,6 +4,7 @@ Prepared data holds ids. A search is written as the words that the model knows o
 training has not seen is written as text that nobody knows.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,9 @@ from recsys_tf.sequences.vocabularies import FIRST, UNKNOWN
 
 Array = npt.NDArray[Any]
 
+# Signatures that are exported where they were asked for.
+OPTIONAL = ("look_up", "risk")
+
 _HISTORIES = 8
 _K = 10
 _NOBODY_KNOWS = "(unknown)"
@@ -32,10 +36,11 @@ class Request:
     inputs: dict[str, Array]
 
 
-def example_requests(data: PreparedData, name: str, halved: bool = False) -> list[Request]:
+def example_requests(data: PreparedData, name: str, optional: Collection[str] = ()) -> list[Request]:
     """Return requests to every signature of a model: the shortest history, the longest one, and some at once.
 
-    name: "two_tower" or "classifier". halved: to `look_up` as well. A new user's empty history is among those at once.
+    name: "two_tower" or "classifier". optional: signatures that not every export has, to be asked as well. A new user's
+    empty history is among those at once.
     """
     queries = read_queries(data, "next_item", 1, EvaluateConfig(max_queries=200))
     # Evenly from the shortest history to the longest one.
@@ -47,7 +52,7 @@ def example_requests(data: PreparedData, name: str, halved: bool = False) -> lis
         Request(signature, {key: _encoded(values) for key, values in inputs.items()})
         for part in parts
         for signature, inputs in _requests(data.space, part, name).items()
-        if halved or signature != "look_up"
+        if signature in optional or signature not in OPTIONAL
     ]
 
 
@@ -120,6 +125,7 @@ def _requests(space: FeatureSpace, history: dict[str, Array], name: str) -> dict
         "explain": history | k,
         "embed_query": history | target,
         "look_up": history | target,
+        "risk": history,
         "embed_candidate": {"item_id": item},
     }
 

@@ -18,6 +18,7 @@ from recsys_tf.config import ExportConfig
 from recsys_tf.disk_errors import as_os_errors
 from recsys_tf.errors import InputError
 from recsys_tf.evaluation.predictions import item_representations
+from recsys_tf.heads.risk import RiskHead
 from recsys_tf.publishing import published_directory
 from recsys_tf.sequences.dataset import read_users
 from recsys_tf.sequences.feature_space import FeatureSpace
@@ -25,13 +26,15 @@ from recsys_tf.sequences.labels import class_names
 from recsys_tf.serving.check_export import check_export
 from recsys_tf.serving.example_requests import Request, example_requests
 from recsys_tf.serving.halved_signatures import HalvedSignatures
+from recsys_tf.serving.history import HistoryIds
 from recsys_tf.serving.model_card import write_model_card
 from recsys_tf.serving.model_folders import version_folders
 from recsys_tf.serving.requirements import check_requirements
+from recsys_tf.serving.risk_signatures import RiskSignatures
 from recsys_tf.serving.signatures import ClassifierSignatures
-from recsys_tf.serving.two_tower_signatures import TwoTowerSignatures
+from recsys_tf.serving.two_tower_signatures import SignatureSource, TwoTowerSignatures
 from recsys_tf.serving.warm_up_requests import write_warm_up
-from recsys_tf.training.runs import Run, load_classifier, load_two_tower
+from recsys_tf.training.runs import Run, head_folder, load_classifier, load_two_tower
 
 _ROLLED_BACK = "rolled-back-"
 
@@ -51,11 +54,11 @@ def export_model(run: Run, name: str, config: ExportConfig) -> Path:
     Traced on the CPU whatever the machine has: an LSTM traced on a GPU does not load without one. Raises InputError for
     a SavedModel that does not answer as the training code does; it is not published then.
     """
-    requests = example_requests(run.data, name, halved=config.static_rows > 0)
     with tf.device("/CPU:0"):
         build = classifier_signatures if name == "classifier" else two_tower_signatures
         module: ClassifierSignatures | TwoTowerSignatures = build(run, config)
         signatures = module.signatures()
+        requests = example_requests(run.data, name, optional=signatures)
         if "embed_ids" in signatures:
             requests.append(embed_ids_request(signatures["look_up"], requests, config.static_rows))
         target = config.output / name / str(_next_version(config.output / name))
@@ -91,9 +94,13 @@ def two_tower_signatures(run: Run, config: ExportConfig) -> TwoTowerSignatures:
     """Put a run's retrieval model and its table of item vectors together."""
     rows, space = config.static_rows, run.data.space
     retrieval = load_two_tower(run, static_shapes=rows > 0)
-    table = retrieval.model.table()
-    halves = HalvedSignatures(retrieval, space, table, rows) if rows > 0 else None
-    return TwoTowerSignatures(retrieval, space, table, config.max_k, halves)
+    table, history = retrieval.model.table(), HistoryIds(space)
+    more: list[SignatureSource] = []
+    if rows > 0:
+        more.append(HalvedSignatures(retrieval, space, history, table, rows))
+    if head_folder(run, "risk").is_dir():
+        more.append(RiskSignatures(RiskHead.load(head_folder(run, "risk")), retrieval, history, table))
+    return TwoTowerSignatures(retrieval, space, table, config.max_k, more, history)
 
 
 def embed_ids_request(look_up: Any, requests: Sequence[Request], rows: int) -> Request:

@@ -31,12 +31,11 @@ class HalvedSignatures(tf.Module):  # type: ignore[misc]
     histories that `embed_ids` takes, neither more nor fewer; whoever has fewer asks for empty ones as well.
     """
 
-    def __init__(self, retrieval: Retrieval, space: FeatureSpace, table: Any, rows: int) -> None:
+    def __init__(self, retrieval: Retrieval, space: FeatureSpace, history: HistoryIds, table: Any, rows: int) -> None:
         super().__init__()
         self._retrieval: Callable[[], Retrieval] = lambda: retrieval
         self._weights = retrieval.model.variables
-        self._history, self._features = HistoryIds(space), EventFeatures(space)
-        self._table = tf.constant(table, tf.float32)
+        self._history, self._features, self._table = history, EventFeatures(space), table
         self._shape, self._words = (rows, 1 + space.max_length), space.words
 
     def signatures(self) -> dict[str, Any]:

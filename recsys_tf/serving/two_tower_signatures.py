@@ -7,13 +7,12 @@ score            history and given items → their scores (re-ranking, ads)
 explain          like recommend, and what each past event did for each item
 embed_query      history → its vector
 embed_candidate  items → their vectors
-look_up, embed_ids  embed_query in two halves, where that is asked for
 
 Every input has the batch as its first dimension; "" and 0 stand for what is not known or not asked.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import tensorflow as tf
 
@@ -23,12 +22,18 @@ from recsys_tf.models.query_tower import ANY_BEHAVIOR
 from recsys_tf.models.retrieval import Retrieval
 from recsys_tf.sequences.feature_space import FeatureSpace
 from recsys_tf.sequences.vocabularies import FIRST
-from recsys_tf.serving.halved_signatures import HalvedSignatures
 from recsys_tf.serving.history import COLUMN, CONTEXT, HISTORY, QUESTION, HistoryIds, K, asked_behavior, largest, shown
 
 Tensors = dict[str, Any]
 
 _ITEMS = tf.TensorSpec([None, None], tf.string, "candidate")
+
+
+class SignatureSource(Protocol):
+    """What adds signatures to the model's own: the heads of a run, or its halves for an accelerator."""
+
+    def signatures(self) -> dict[str, Any]:
+        """Return the functions to export, by signature name."""
 
 
 class TwoTowerSignatures(tf.Module):  # type: ignore[misc]
@@ -40,10 +45,13 @@ class TwoTowerSignatures(tf.Module):  # type: ignore[misc]
         space: FeatureSpace,
         table: Any,
         max_k: int,
-        halves: HalvedSignatures | None = None,
+        more: Sequence[SignatureSource] = (),
+        history: HistoryIds | None = None,
     ) -> None:
+        """more: what a model has beside its own signatures. history: shared with those, so that it is saved once."""
         super().__init__()
-        self._history, self._max_k, self._halves = HistoryIds(space), max_k, halves
+        self._history = HistoryIds(space) if history is None else history
+        self._max_k, self._more = max_k, more
         # A Keras model that a module holds is saved with functions for each of its layers, which nobody ever calls and
         # which take most of the time; what answers needs its weights only.
         self._retrieval: Callable[[], Retrieval] = lambda: retrieval
@@ -64,8 +72,10 @@ class TwoTowerSignatures(tf.Module):  # type: ignore[misc]
             "embed_query": self.embed_query,
             "embed_candidate": self.embed_candidate,
         }
-        halves = {} if self._halves is None else self._halves.signatures()
-        return {name: function.get_concrete_function() for name, function in named.items()} | halves
+        found = {name: function.get_concrete_function() for name, function in named.items()}
+        for source in self._more:
+            found |= source.signatures()
+        return found
 
     @tf.function(input_signature=[*HISTORY, K], autograph=False)
     def next_items(self, item_id: Any, behavior: Any, k: Any) -> Tensors:

@@ -7,6 +7,7 @@ data/runs/<run>/
     weights.h5     the best epoch's weights
     mixture.npz    two-tower: weights and counts of the mixture, where it helps
     tensorboard/   logs for TensorBoard
+  heads/<name>/    small models on the frozen representation, with their reports (`train --head NAME`)
   clean/           the two clean tables, rejects.csv and the quality report (when the run began with a raw log)
   prepared/        vocabularies, scalers, shards
 """
@@ -28,6 +29,8 @@ from recsys_tf.sequences.dataset import PreparedData, open_prepared
 from recsys_tf.training.fit import History, new_classifier
 from recsys_tf.training.fit_mixture import load_mixture
 from recsys_tf.training.fit_two_tower import new_two_tower
+
+RUNS = Path("data/runs")
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,21 @@ class Fitted:
     parameters: int
 
 
+def chosen_run(run: str) -> Path:
+    """Return the run that was named, or the newest one. Raises InputError when there is none."""
+    if run:
+        return Path(run)
+    finished = [path.parent for path in RUNS.glob("*/run.json")] if RUNS.is_dir() else []
+    if not finished:
+        raise InputError("no finished run here; `python run.py train` makes one", file=RUNS)
+    return max(finished, key=lambda path: (path / "run.json").stat().st_mtime)
+
+
+def head_folder(run: Run, name: str) -> Path:
+    """Return where a head on the run's frozen representation is kept."""
+    return run.directory / "heads" / name
+
+
 def model_names(choice: ModelChoice) -> tuple[str, ...]:
     """Name the models that a choice stands for."""
     return ("classifier", "two_tower") if choice == "all" else (choice,)
@@ -69,7 +87,7 @@ def run_directory(config: TrainConfig) -> Path:
             name = f"two_tower-{config.two_tower.encoder}-{config.two_tower.loss}"
         case "all":
             name = "all"
-    return Path("data/runs") / name
+    return RUNS / name
 
 
 def write_run(directory: Path, config: TrainConfig, prepared: Path, fitted: dict[str, Fitted]) -> None:
