@@ -245,6 +245,9 @@ class EvaluateConfig:
     beside: tuple[Path, ...] = ()
     # Two-tower: questions whose explanations are put to the test, drawn with the seed; 0 tests none.
     explained: int = 0
+    # Two-tower: questions that are asked again with less of the history, drawn with the seed, to learn what the last
+    # click is worth; 0 leaves it out.
+    last_click: int = 2000
     # Ask the simulator's judge how likely the users are to click and buy what they are shown (simulated logs only).
     online: bool = False
     # Seed of the resampling.
@@ -369,5 +372,5 @@ def preset(name: Preset) -> TrainConfig:
                 fit=FitConfig(epochs=3),
                 two_tower=TwoTowerConfig(width=32, layers=1),
                 two_tower_fit=dataclasses.replace(two_tower_fit(), epochs=3),
-                evaluate=EvaluateConfig(bootstrap_samples=200, max_queries=2000),
+                evaluate=EvaluateConfig(bootstrap_samples=200, max_queries=2000, last_click=300),
             )

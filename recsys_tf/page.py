@@ -20,13 +20,15 @@ TEMPLATE = Path(__file__).with_name("page.html")
 class Table:
     """A table of formatted cells: the first column names the row, the others are aligned as numbers.
 
-    The rows whose positions stand in `emphasis` are printed in bold.
+    The rows whose positions stand in `emphasis` are printed in bold. With `prose` the other columns are text as well:
+    they begin on the left, and a new line in a cell is one on the page.
     """
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     caption: str
     emphasis: Sequence[int] = ()
+    prose: bool = False
 
 
 @dataclass(frozen=True)

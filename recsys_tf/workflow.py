@@ -205,6 +205,7 @@ def _result(run: Run, evaluation: Evaluation, config: EvaluateConfig) -> dict[st
         "seconds_of_recommenders": {name: round(one, 2) for name, one in evaluation.training_seconds.items()},
         "parameters_of_recommenders": evaluation.parameters,
         "faithfulness": plain(evaluation.faithfulness),
+        "last_click": plain(evaluation.last_click),
         "differences_in_ndcg@10": plain(evaluation.differences.get(TWO_TOWER, {})),
     }
 

@@ -49,11 +49,13 @@ def test_requests_are_answered_and_counted(folder: Path) -> None:
         assert found["failures"] == {}
         assert 0 < found["p50_ms"] <= found["p95_ms"] <= found["p99_ms"]
         assert found["rows_per_second"] == pytest.approx(4 * found["per_second"])
+        assert found["answered"] == len(server.logged)
         # The list of items, then the requests that count and those before them.
         assert len(server.logged) - 1 > found["per_second"] * 0.5
         assert {one["status"] for one in server.logged} == {"OK"}
     alone = serving.call_in_process(str(folder))
     assert alone["per_second"] > 0
+    assert alone["cpu_seconds_per_1000_requests"] > 0
 
 
 def test_failures_are_told_apart() -> None:
@@ -72,6 +74,7 @@ def test_ratios_are_worked_out_and_published(
     def figures(module: str, function: str, *arguments: str) -> dict[str, Any]:
         rate = next(rates)
         plain = {"p50_ms": 2.0, "p95_ms": 3.0, "p99_ms": 4.0, "per_second": rate, "rows_per_second": rate}
+        plain |= {"answered": 250}
         if function == "call_in_process":
             return plain | {"p50_ms": 1.25, "failures": {}, "refused": 0}
         return plain | {"failures": {"500": 1} if arguments[1] == "16" else {}, "refused": 2}
@@ -89,11 +92,18 @@ def test_ratios_are_worked_out_and_published(
 
     monkeypatch.setattr(serving, "measure_in_process", figures)
     monkeypatch.setattr(serving, "_running_server", running)
+    # The server's CPU time before and after each of ten measurements; at the last one it cannot be read any more.
+    spent = iter([(0.0, 0.5), *[(1.0, 2.0)] * 8, (3.0, None)])
+    times = (one for both in spent for one in both)
+    monkeypatch.setattr(serving, "cpu_seconds_of", lambda pid: next(times))
     monkeypatch.setattr(files, "DIRECTORY", tmp_path)
     serving.benchmark_serving(folder, "speed")
     result = json.loads((tmp_path / "speed.json").read_text(encoding="utf-8"))
     assert list(result["ratios"].values()) == [0.75, 4.0, 2.0]
     assert started == [[], ["--enable-batching"]]
+    cpu = [row.get("cpu_seconds_per_1000_requests") for row in result["rows"].values()]
+    assert cpu == [None, 2.0, *[4.0] * 8, None]
+    assert not [row for name, row in result["rows"].items() if "answered" in row and name != "in process, one request"]
     assert result["start"]["batching"]["start_seconds"] == 1.5
     assert "single requests, 64 rows a request" in capsys.readouterr().out
     with pytest.raises(InputError, match="no exported version"):

@@ -13,6 +13,7 @@ GROUND = (
     "commands",
     "config",
     "config_json",
+    "cost",
     "disk_errors",
     "environment",
     "errors",

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from recsys_tf.errors import InputError
+from recsys_tf.results import serving_tables
 from recsys_tf.results.files import DIRECTORY, publish_result, read_result
 from recsys_tf.results.markdown import interval, markdown_table
 from recsys_tf.results.tables import TABLES, write_tables
@@ -33,6 +34,22 @@ def test_every_result_says_how_it_was_made() -> None:
         # Nothing of the machine's own folders.
         words = re.findall(r'"([^"]*)"', path.read_text(encoding="utf-8"))
         assert not [word for word in words for part in word.split() if part.startswith("/") and part != "/"], path.name
+
+
+def test_cpu_time_of_serving_stands_in_the_table_where_it_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = read_result("serving-speed")
+    rows = {title: dict(row) for title, row in old["rows"].items()}
+    for row in rows.values():
+        row.pop("cpu_seconds_per_1000_requests", None)
+    monkeypatch.setattr(serving_tables, "read_result", lambda name: old | {"rows": rows})
+    assert "CPU s" not in serving_tables.serving_speed()
+    first, second, *_ = rows
+    rows[second]["cpu_seconds_per_1000_requests"] = 1.234
+    lines = [line for line in serving_tables.serving_speed().split("\n") if line.startswith("|")]
+    assert lines[0].endswith("| CPU s per 1,000 requests |")
+    cells = {line.split(" | ")[0].removeprefix("| "): line.removesuffix(" |").split(" | ") for line in lines}
+    assert (cells[first][-1], cells[second][-1]) == ("–", "1.23")
+    assert len({line.count("|") for line in lines}) == 1
 
 
 def test_unknown_tables_and_results_are_named(tmp_path: Path) -> None:

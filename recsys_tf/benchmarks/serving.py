@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from recsys_tf.benchmarks.measuring import measure_in_process
+from recsys_tf.cost import cpu_seconds_of, own_cpu_seconds
 from recsys_tf.errors import InputError
 from recsys_tf.results.files import publish_result
 from recsys_tf.serving.client import PredictClient
@@ -37,6 +38,7 @@ _WARM_UP_SECONDS = 1.0
 _EVENTS = 20  # of a request's history
 _K = 10
 _NAME = "measured"
+_CPU = "cpu_seconds_per_1000_requests"
 _ADDRESS = re.compile(r"http://\S+?(?=/v1)")
 
 
@@ -56,11 +58,11 @@ def benchmark_serving(folder: Path, publish: str) -> None:
             start[title] = {"start_seconds": server.start_seconds, "ready_mib": _resident_mib(server.process.pid)}
             for connections in _CONNECTIONS:
                 name = f"{title}, {connections} connections"
-                rows[name] = _measured(server.address, connections, rows=1)
+                rows[name] = _measured(server, connections, rows=1)
                 _print_row(name, rows[name])
             for size in _ROWS[1:] if title == "single requests" else ():
                 name = f"{title}, {size} rows a request"
-                rows[name] = _measured(server.address, 1, size)
+                rows[name] = _measured(server, 1, size)
                 _print_row(name, rows[name])
             start[title]["peak_mib"] = _resident_mib(server.process.pid, peak=True)
     most = _CONNECTIONS[-1]
@@ -81,9 +83,10 @@ def benchmark_serving(folder: Path, publish: str) -> None:
 
 
 def _print_row(name: str, figures: dict[str, Any]) -> None:
+    cpu = f"; {figures[_CPU]:.2f} CPU s per 1,000 requests" if _CPU in figures else ""
     print(
         f"{name:<34} p50 {figures['p50_ms']:7.2f} ms, p95 {figures['p95_ms']:7.2f}, p99 {figures['p99_ms']:7.2f}; "
-        f"{figures['per_second']:7.0f} requests/s, {figures['rows_per_second']:7.0f} rows/s",
+        f"{figures['per_second']:7.0f} requests/s, {figures['rows_per_second']:7.0f} rows/s{cpu}",
         flush=True,
     )
 
@@ -125,8 +128,18 @@ def _resident_mib(pid: int, peak: bool = False) -> float:
     return int(found[1]) / 1024 if found else 0.0
 
 
-def _measured(address: str, connections: int, rows: int) -> dict[str, Any]:
-    return measure_in_process(__name__, "ask_server", address, str(connections), str(rows))
+def _measured(server: _Server, connections: int, rows: int) -> dict[str, Any]:
+    """Ask the server, and add what a thousand requests cost its process, where the system says so.
+
+    All requests count for that, those of the warm-up too: the process' CPU time does not tell them apart.
+    """
+    before = cpu_seconds_of(server.process.pid)
+    figures: dict[str, Any] = measure_in_process(__name__, "ask_server", server.address, str(connections), str(rows))
+    after = cpu_seconds_of(server.process.pid)
+    answered = figures.pop("answered")
+    if before is None or after is None:
+        return figures
+    return figures | {_CPU: 1000 * (after - before) / answered}
 
 
 def histories(items: list[str], number: int) -> dict[str, Any]:
@@ -155,33 +168,39 @@ def call_in_process(folder: str) -> dict[str, float]:
     seconds: list[float] = []
     until = time.perf_counter() + _WARM_UP_SECONDS + _SECONDS
     counted_from = time.perf_counter() + _WARM_UP_SECONDS
+    answered, cpu_before = 0, own_cpu_seconds()
     while (began := time.perf_counter()) < until:
         for value in signature(**inputs).values():
             value.numpy()
         if began >= counted_from:
             seconds.append(time.perf_counter() - began)
-    return _figures(seconds, 1, Counter())
+        answered += 1
+    return _figures(seconds, 1, Counter()) | {_CPU: 1000 * (own_cpu_seconds() - cpu_before) / answered}
 
 
 def ask_server(address: str, connections: str, rows: str) -> dict[str, Any]:
-    """Send requests over so many connections at once for some seconds."""
+    """Send requests over so many connections at once for some seconds; "answered" counts all, whatever the answer."""
     items = PredictClient(address).predict(_NAME, _NOBODY)["item_id"][0]
     request = json.dumps({"inputs": histories([item for item in items if item], int(rows))}).encode()
-    seconds, failures = asyncio.run(_clients(address, int(connections), request))
-    return _figures(seconds, int(rows), failures)
+    seconds, failures, answered = asyncio.run(_clients(address, int(connections), request))
+    # One more is the question for the items.
+    return _figures(seconds, int(rows), failures) | {"answered": answered + 1}
 
 
-async def _clients(address: str, connections: int, body: bytes) -> tuple[list[float], Counter[str]]:
+async def _clients(address: str, connections: int, body: bytes) -> tuple[list[float], Counter[str], int]:
     parts = urlsplit(address)
     head = f"POST /v1/models/{_NAME}:predict HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Length: {len(body)}\r\n\r\n"
     request, seconds, failures = head.encode() + body, list[float](), Counter[str]()
     began = time.perf_counter()
+    answered = 0
 
     async def client() -> None:
+        nonlocal answered
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
         while (sent := time.perf_counter()) < began + _WARM_UP_SECONDS + _SECONDS:
             writer.write(request)
             status = await _answer(reader)
+            answered += 1
             if sent >= began + _WARM_UP_SECONDS:
                 if status == "200":
                     seconds.append(time.perf_counter() - sent)
@@ -190,7 +209,7 @@ async def _clients(address: str, connections: int, body: bytes) -> tuple[list[fl
         writer.close()
 
     await asyncio.gather(*(client() for _ in range(connections)))
-    return seconds, failures
+    return seconds, failures, answered
 
 
 async def _answer(reader: asyncio.StreamReader) -> str:

@@ -1,13 +1,13 @@
 """Evaluate a finished run on its test side: figures, pictures, one HTML page and its JSON."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from recsys_tf.config import EvaluateConfig
 from recsys_tf.environment import describe_environment
@@ -15,32 +15,17 @@ from recsys_tf.errors import InputError
 from recsys_tf.evaluation.bootstrap import Difference
 from recsys_tf.evaluation.classifier_evaluation import ClassifierFigures, evaluate_classifier, read_ceiling
 from recsys_tf.evaluation.classifier_report import classifier_section
-from recsys_tf.evaluation.explanations import Faithfulness, faithfulness
+from recsys_tf.evaluation.explanations import Faithfulness
+from recsys_tf.evaluation.last_click import LastClick
+from recsys_tf.evaluation.measured_recommenders import measure_recommenders
 from recsys_tf.evaluation.predictions import Predictions, item_representations, make_predictor
 from recsys_tf.evaluation.queries import Queries, TrainingEvents, read_queries, read_training_events
-from recsys_tf.evaluation.recommender_evaluation import (
-    ALONE,
-    BLINDED,
-    COSINE,
-    TOLD,
-    TWO_TOWER,
-    RecommenderEvaluation,
-    RecommenderFigures,
-    Scores,
-    baseline_scores,
-    beside_name,
-    evaluate_recommenders,
-)
+from recsys_tf.evaluation.recommender_evaluation import RecommenderEvaluation, RecommenderFigures, Scores
 from recsys_tf.evaluation.recommender_report import recommender_sections
-from recsys_tf.evaluation.two_tower_scores import two_tower_scorer
+from recsys_tf.evaluation.training_cost_report import training_cost_section
 from recsys_tf.models.cosine_recommender import cosine_scores
-from recsys_tf.models.retrieval import Retrieval
 from recsys_tf.page import Report, plain, write_report
-from recsys_tf.sequences.vocabularies import FIRST
-from recsys_tf.training.runs import Run, load_classifier, load_two_tower, open_run, run_directory
-
-# The model that stands behind a row.
-_TRAINED = {TWO_TOWER: "two_tower", COSINE: "classifier"}
+from recsys_tf.training.runs import Run, load_classifier, run_directory
 
 
 @dataclass(frozen=True)
@@ -59,6 +44,7 @@ class Evaluation:
     training_seconds: dict[str, float]
     parameters: dict[str, int]
     faithfulness: Faithfulness | None
+    last_click: LastClick | None
     queries: int
     possible: int
     users: int
@@ -83,7 +69,8 @@ def evaluate_run(run: Run, config: EvaluateConfig, directory: Path) -> Evaluatio
         raise InputError(f"bootstrap_samples {config.bootstrap_samples} and ks {config.ks}: all must be at least 1")
     training = read_training_events(run.data)
     classifier = _measure_classifier(run, training, config) if "classifier" in run.models else None
-    recommenders = _measure_recommenders(run, classifier, training, config)
+    cosine = functools.partial(_cosine_scorer, run, classifier) if classifier is not None else None
+    recommenders = measure_recommenders(run, cosine, training, config)
     asked = _asked(classifier, recommenders)
     if not asked:
         raise InputError("the training or the test side holds no item event: there is nothing to evaluate")
@@ -93,6 +80,7 @@ def evaluate_run(run: Run, config: EvaluateConfig, directory: Path) -> Evaluatio
         sections.append(classifier_section(run, figures, predictions, queries, directory))
     if recommenders is not None:
         sections += recommender_sections(recommenders, config, run.facts["history"].get("two_tower"), directory)
+    sections.append(training_cost_section(run.facts["history"]))
     report = Report(
         title=f"{run_directory(run.config).name}: {'; '.join(_models(run).values())}",
         facts=_facts(run, asked, config),
@@ -109,6 +97,7 @@ def evaluate_run(run: Run, config: EvaluateConfig, directory: Path) -> Evaluatio
         recommenders.training_seconds if recommenders is not None else {},
         recommenders.parameters if recommenders is not None else {},
         recommenders.faithfulness if recommenders is not None else None,
+        recommenders.last_click if recommenders is not None else None,
         scored["scored"],
         scored["possible"],
         scored["users"],
@@ -127,68 +116,6 @@ def _measure_classifier(run: Run, training: TrainingEvents, config: EvaluateConf
     predictions = predict(queries)
     figures = evaluate_classifier(predictions.probabilities, queries, training, space, settings, config, ceiling)
     return _MeasuredClassifier(model, predict, queries, predictions, figures)
-
-
-def _measure_recommenders(
-    run: Run, classifier: _MeasuredClassifier | None, training: TrainingEvents, config: EvaluateConfig
-) -> RecommenderEvaluation | None:
-    queries = read_queries(run.data, "next_item", 1, config, earlier=config.remove_seen)
-    catalogue = run.data.space.catalogue
-    if len(queries) == 0 or not (training.row >= FIRST).any():
-        return None
-    beside = {beside_name(other): _run_beside(run, other) for other in config.beside}
-    scorers, vectors = _two_tower_scorers(run, queries, beside)
-    if classifier is not None:
-        scorers[COSINE] = _cosine_scorer(run, classifier, queries)
-    baselines, seconds = baseline_scores(training, queries, len(catalogue))
-    scorers |= baselines
-    truth = run.config.data / "truth" if config.online else None
-    evaluation = evaluate_recommenders(scorers, queries, training, catalogue, config, truth, vectors)
-    models = {name: (run, model) for name, model in _TRAINED.items() if model in run.models}
-    models |= {name: (other, "two_tower") for name, other in beside.items()}
-    trained = {name: sum(one.facts["history"][model]["seconds"]) for name, (one, model) in models.items()}
-    parameters = {name: int(one.facts["parameters"][model]) for name, (one, model) in models.items()}
-    explained = None
-    if "two_tower" in run.models and config.explained:
-        retrieval = load_two_tower(run)
-        explained = faithfulness(retrieval, retrieval.model.table(), queries, config)
-    return dataclasses.replace(
-        evaluation, training_seconds=seconds | trained, parameters=parameters, faithfulness=explained
-    )
-
-
-def _two_tower_scorers(
-    run: Run, queries: Queries, beside: dict[str, Run]
-) -> tuple[dict[str, Callable[[slice], Scores]], npt.NDArray[np.float32] | None]:
-    """Return the scorers of the two-tower models, and the vectors [items, width] of the run's own."""
-    scorers: dict[str, Callable[[slice], Scores]] = {}
-    vectors: npt.NDArray[np.float32] | None = None
-    if "two_tower" in run.models:
-        retrieval = load_two_tower(run)
-        table = retrieval.model.table()
-        vectors = retrieval.model.candidates(table).numpy()
-        scorers[TWO_TOWER] = two_tower_scorer(retrieval, table, queries)
-        if retrieval.mixture is not None:
-            towers = Retrieval(retrieval.model, run.data.space)
-            scorers[ALONE] = two_tower_scorer(towers, table, queries)
-        if queries.ids["words"].any():
-            scorers[BLINDED] = two_tower_scorer(retrieval, table, queries.blinded())
-        if len(np.unique(queries.target_behavior)) > 1:
-            scorers[TOLD] = two_tower_scorer(retrieval, table, queries, told=True)
-    for name, other in beside.items():
-        retrieval = load_two_tower(other)
-        scorers[name] = two_tower_scorer(retrieval, retrieval.model.table(), queries)
-    return scorers, vectors
-
-
-def _run_beside(run: Run, other: Path) -> Run:
-    beside = open_run(other)
-    if "two_tower" not in beside.models:
-        raise InputError("there is no two-tower model in this run", file=other)
-    # The hashes are those of vocabularies, catalogue and shards: the same ids, the same questions.
-    if beside.data.facts["sha256"] != run.data.facts["sha256"]:
-        raise InputError("this run was trained on other data, or prepared otherwise", file=other)
-    return beside
 
 
 def _cosine_scorer(run: Run, classifier: _MeasuredClassifier, queries: Queries) -> Callable[[slice], Scores]:
@@ -278,5 +205,7 @@ def _numbers(
             "differences_in_ndcg@10": plain(recommenders.differences),
             "slice_sizes": recommenders.slice_sizes,
             "faithfulness": plain(recommenders.faithfulness),
+            "last_click": plain(recommenders.last_click),
+            "explained_users": plain(recommenders.explained_users),
         }
     return numbers

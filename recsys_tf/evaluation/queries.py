@@ -59,6 +59,18 @@ class Queries:
         """A number for each query's user, for resampling: int64 [queries]."""
         return np.unique(self.user, return_inverse=True)[1].astype(np.int64)
 
+    def chosen(self, rows: Ints) -> "Queries":
+        """Return some of the questions: rows int64 [some], ascending; `possible` stays as it is."""
+        per_query = ("held", "label", "user", "target_row", "target_behavior", "target_timestamp")
+        parts: dict[str, Any] = {name: getattr(self, name)[rows] for name in per_query}
+        parts["ids"] = {name: values[rows] for name, values in self.ids.items()}
+        if self.earlier is not None:
+            number = np.full(len(self), -1, np.int64)
+            number[rows] = np.arange(len(rows))
+            query = number[self.earlier[:, 0]]
+            parts["earlier"] = np.column_stack([query, self.earlier[:, 1]])[query >= 0]
+        return dataclasses.replace(self, **parts)
+
     def blinded(self) -> "Queries":
         """Return the same questions with every search emptied of its words."""
         return dataclasses.replace(self, ids=self.ids | {"words": np.zeros_like(self.ids["words"])})

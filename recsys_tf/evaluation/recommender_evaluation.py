@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 
 from recsys_tf.config import EvaluateConfig
 from recsys_tf.evaluation.bootstrap import Difference, Interval, clustered_intervals, paired_differences
+from recsys_tf.evaluation.explained_users import ExplainedUser
 from recsys_tf.evaluation.explanations import Faithfulness
 from recsys_tf.evaluation.interactions import Histories, Interactions
+from recsys_tf.evaluation.last_click import LastClick
 from recsys_tf.evaluation.list_metrics import (
     catalogue_coverage,
     category_diversity,
@@ -26,6 +27,7 @@ from recsys_tf.evaluation.query_lookup import QueryLookup
 from recsys_tf.evaluation.ranking_metrics import Ranking, evaluate_recommender, ndcg, ranking_values
 from recsys_tf.evaluation.recommender_baselines import FrequentItems, MostPopular, RecentItems, RecentlyPopular
 from recsys_tf.evaluation.recommender_neighbours import MarkovItems, SessionNeighbours
+from recsys_tf.evaluation.seen_items import targets_and_excluded
 from recsys_tf.evaluation.slices import BoolArray, query_slices
 from recsys_tf.events.judge import Judge
 from recsys_tf.progress import with_progress
@@ -63,7 +65,8 @@ class RecommenderEvaluation:
     rows: figures by the recommender's name. differences: NDCG@10 of the first name minus that of the second.
     slice_sizes: group → slice → queries. queries, possible, users: how many were asked, of how many, by whom.
     training_seconds: what it took to fit each row that was fitted by itself, where that is known. parameters: numbers
-    that each trained model has learnt. faithfulness: of the two-tower model's explanations, where it was asked for.
+    that each trained model has learnt. Of the two-tower model, where there is one and they were asked for: faithfulness
+    of its explanations, last_click, and explained_users.
     """
 
     rows: dict[str, RecommenderFigures]
@@ -75,6 +78,8 @@ class RecommenderEvaluation:
     training_seconds: dict[str, float] = field(default_factory=dict)
     parameters: dict[str, int] = field(default_factory=dict)
     faithfulness: Faithfulness | None = None
+    last_click: LastClick | None = None
+    explained_users: list[ExplainedUser] = field(default_factory=list)
 
 
 def beside_name(run: Path) -> str:
@@ -128,12 +133,7 @@ def evaluate_recommenders(
     diversity is that of the categories alone.
     """
     train = training.interactions(len(catalogue))
-    targets = queries.target_row - FIRST
-    excluded = seen_items(queries, len(catalogue)) if config.remove_seen else None
-    if excluded is not None:
-        # What has been removed cannot be recommended: a target that the user had before is a miss.
-        repeated = np.asarray(excluded[np.arange(len(targets)), targets]).ravel()
-        targets = np.where(repeated, -1, targets)
+    targets, excluded = targets_and_excluded(queries, len(catalogue), config.remove_seen)
     rankings = {
         name: evaluate_recommender(score, targets, excluded, list_length=SHOWN)
         for name, score in with_progress(scorers.items(), "ranking the catalogue", "recommenders", len(scorers))
@@ -203,18 +203,6 @@ def list_figures(
 def _intervals(ranking: Ranking, clusters: Ints, config: EvaluateConfig) -> dict[str, Interval]:
     values = ranking_values(ranking.ranks, config.ks)
     return clustered_intervals(values, clusters, config.bootstrap_samples, config.seed)
-
-
-def seen_items(queries: Queries, number_of_items: int) -> sp.csr_matrix:
-    """Mark the items of each history: [queries, items]."""
-    histories = queries.histories()
-    query, position = np.nonzero(histories.known())
-    item = histories.items[query, position]
-    if queries.earlier is not None:
-        query = np.concatenate([query, queries.earlier[:, 0]])
-        item = np.concatenate([item, queries.earlier[:, 1] - FIRST])
-    pairs = (query, item)
-    return sp.csr_matrix((np.ones(len(query), bool), pairs), shape=(len(queries), number_of_items))
 
 
 def simulated_rates(

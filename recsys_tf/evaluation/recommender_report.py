@@ -5,7 +5,9 @@ from pathlib import Path
 
 from recsys_tf.config import EvaluateConfig
 from recsys_tf.evaluation.bootstrap import Difference
+from recsys_tf.evaluation.explained_users_report import explained_users_section
 from recsys_tf.evaluation.explanations import Faithfulness
+from recsys_tf.evaluation.last_click_report import last_click_section
 from recsys_tf.evaluation.plots import comparison_plot, learning_curves_plot, save_plots
 from recsys_tf.evaluation.recommender_evaluation import (
     ALONE,
@@ -63,6 +65,10 @@ def recommender_sections(
         Section("The lists of the next item", "", [_lists_table(rows, order, learned)]),
         Section("Which differences are more than chance", "", [differences_table(evaluation.differences, models)]),
     ]
+    if evaluation.last_click is not None:
+        sections.append(last_click_section(evaluation.last_click, directory))
+    if evaluation.explained_users:
+        sections.append(explained_users_section(evaluation.explained_users))
     if evaluation.faithfulness is not None:
         sections.append(_faithfulness_section(evaluation.faithfulness))
     if all(row.online for row in rows.values()):

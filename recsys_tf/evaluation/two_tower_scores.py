@@ -14,25 +14,31 @@ from recsys_tf.models.retrieval import Retrieval
 Scores = npt.NDArray[np.float32]
 
 
-def two_tower_scorer(
-    retrieval: Retrieval, table: Any, queries: Queries, told: bool = False
-) -> Callable[[slice], Scores]:
-    """Return the function that scores the whole catalogue for a slice of the queries: float32 [rows, items].
+class TwoTowerScores:
+    """A trained model with its item table, float32 [rows, width], and the one graph that all questions go through."""
 
-    table: float32 [rows, width], of `TwoTower.table`. The question is what comes next, whatever
-    the user does with it, or, told the behaviour of each target, what the user will do that with.
-    """
-    asked = queries.target_behavior if told else np.full(len(queries), ANY_BEHAVIOR)
-    spec = {name: tf.TensorSpec([None, None], tf.int64) for name in ("row", "behavior", "device", "timestamp")}
-    spec["words"] = tf.TensorSpec([None, None, None], tf.int64)
+    def __init__(self, retrieval: Retrieval) -> None:
+        self.retrieval, self.table = retrieval, retrieval.model.table()
+        spec = {name: tf.TensorSpec([None, None], tf.int64) for name in ("row", "behavior", "device", "timestamp")}
+        spec["words"] = tf.TensorSpec([None, None, None], tf.int64)
 
-    @tf.function(input_signature=[spec, tf.TensorSpec([None], tf.int32)], autograph=False)  # type: ignore[untyped-decorator, unused-ignore]
-    def score(ids: dict[str, Any], behavior: Any) -> Any:
-        return retrieval(ids, behavior, table)
+        @tf.function(input_signature=[spec, tf.TensorSpec([None], tf.int32)], autograph=False)  # type: ignore[untyped-decorator, unused-ignore]
+        def score(ids: dict[str, Any], behavior: Any) -> Any:
+            return retrieval(ids, behavior, self.table)
 
-    def scores(rows: slice) -> Scores:
-        longest = int(queries.held[rows].max(initial=1))
-        ids = {name: tf.constant(values[rows, :longest]) for name, values in queries.ids.items()}
-        return np.asarray(score(ids, tf.constant(asked[rows], tf.int32)).numpy(), np.float32)
+        self._score = score
 
-    return scores
+    def scorer(self, queries: Queries, told: bool = False) -> Callable[[slice], Scores]:
+        """Return the function that scores the whole catalogue for a slice of the queries: float32 [rows, items].
+
+        The question is what comes next, whatever the user does with it, or, told the behaviour of each target, what
+        the user will do that with.
+        """
+        asked = queries.target_behavior if told else np.full(len(queries), ANY_BEHAVIOR)
+
+        def scores(rows: slice) -> Scores:
+            longest = int(queries.held[rows].max(initial=1))
+            ids = {name: tf.constant(values[rows, :longest]) for name, values in queries.ids.items()}
+            return np.asarray(self._score(ids, tf.constant(asked[rows], tf.int32)).numpy(), np.float32)
+
+        return scores

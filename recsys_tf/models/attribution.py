@@ -34,6 +34,7 @@ def contributions(retrieval: Retrieval, ids: Tensors, items: Any, table: Any) ->
     indices. table: [rows, width] of `TwoTower.table`.
     """
 
+    @tf.autograph.experimental.do_not_convert
     def of_one(history: tuple[Tensors, Any]) -> Any:
         of_events, wanted = history
         length = tf.shape(of_events["row"])[0]

@@ -3,10 +3,14 @@
 from recsys_tf.results.files import read_result
 from recsys_tf.results.markdown import interval, made_by, markdown_table
 
+_CPU = "cpu_seconds_per_1000_requests"
+
 
 def serving_speed() -> str:
     """Latency and throughput of the local server by connections, batching and rows, beside the call in its process."""
     result = read_result("serving-speed")
+    # Results of an earlier version do not have it.
+    measured = any(_CPU in row for row in result["rows"].values())
     rows = [
         [
             title,
@@ -14,11 +18,14 @@ def serving_speed() -> str:
             f"{row['per_second']:,.0f}",
             f"{row['rows_per_second']:,.0f}",
             f"{row['refused']:,}",
+            *([f"{row[_CPU]:.2f}" if _CPU in row else "–"] if measured else []),
         ]
         for title, row in result["rows"].items()
     ]
-    rows += [[f"**{title}**", f"**{ratio:.2f}**", *[""] * 5] for title, ratio in result["ratios"].items()]
     header = ["loopback, 20 events, k = 10", "p50 ms", "p95 ms", "p99 ms", "requests/s", "rows/s", "refused"]
+    header += ["CPU s per 1,000 requests"] if measured else []
+    empty = [""] * (len(header) - 2)
+    rows += [[f"**{title}**", f"**{ratio:.2f}**", *empty] for title, ratio in result["ratios"].items()]
     starts = "; ".join(
         f"{title}: {one['start_seconds']:.1f} s to start, {one['ready_mib']:,.0f} MiB then, {one['peak_mib']:,.0f} MiB "
         "at the peak"

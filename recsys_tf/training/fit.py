@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from recsys_tf.config import ClassifierConfig, FitConfig
+from recsys_tf.cost import Cost, cost_between, read_meters
 from recsys_tf.errors import InputError
 from recsys_tf.models.classifier import build_classifier
 from recsys_tf.models.event_embedding import event_sizes
@@ -58,7 +59,7 @@ def fit_classifier(
     """Train a classifier and keep the weights of its best epoch, by validation accuracy.
 
     Writes directory/weights.h5 whenever an epoch is the best so far, and TensorBoard logs. Returns the model with those
-    weights and the history per epoch: loss, accuracy, val_loss, val_accuracy, seconds.
+    weights and the history per epoch: loss, accuracy, val_loss, val_accuracy, and what `EpochLines.history` holds.
     """
     if fit.epochs < 1 or fit.batch_size < 1:
         raise InputError(f"{fit.epochs} epochs of batches of {fit.batch_size}: both must be at least 1")
@@ -89,35 +90,45 @@ def fit_classifier(
     fitted = model.fit(training, epochs=fit.epochs, validation_data=validation_data, callbacks=callbacks, verbose=0)
     model.load_weights(str(best))
     history = {name: [float(value) for value in values] for name, values in fitted.history.items()}
-    return model, {**history, "seconds": lines.seconds}
+    return model, history | lines.history()
 
 
 class EpochLines(tf.keras.callbacks.Callback):  # type: ignore[misc]
-    """One line per epoch with its speed, and the stop at the time limit."""
+    """One line per epoch with its speed, what each one cost, and the stop at the time limit."""
 
     def __init__(self, steps: int, max_minutes: float) -> None:
         super().__init__()
-        self.seconds: list[float] = []
+        self.costs: list[Cost] = []
         self._steps, self._limit = steps, max_minutes * 60
-        self._began = self._epoch_began = time.monotonic()
+        self._began, self._epoch_began = time.monotonic(), read_meters()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Start the epoch's clock."""
-        self._epoch_began = time.monotonic()
+        """Read the meters before the epoch."""
+        self._epoch_began = read_meters()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Print what the epoch reached, and stop when the next one would not fit in the time limit."""
-        now = time.monotonic()
-        self.seconds.append(now - self._epoch_began)
+        now = read_meters()
+        self.costs.append(cost_between(self._epoch_began, now))
+        seconds = self.costs[-1].seconds
         unsaid = (*_UNSAID, "loss") if "mean_loss" in (logs or {}) else _UNSAID
         shown = {name: value for name, value in (logs or {}).items() if name not in unsaid}
         scores = "  ".join(f"{name.removeprefix('mean_')} {value:.4f}" for name, value in shown.items())
         total = self.params["epochs"]
-        speed = self._steps / self.seconds[-1]
-        print(f"epoch {epoch + 1:>2}/{total}  {scores}  {self.seconds[-1]:.1f} s  {speed:.1f} steps/s", flush=True)
-        if self._limit and now - self._began + self.seconds[-1] > self._limit:
+        speed = self._steps / seconds
+        print(f"epoch {epoch + 1:>2}/{total}  {scores}  {seconds:.1f} s  {speed:.1f} steps/s", flush=True)
+        if self._limit and now.seconds - self._began + seconds > self._limit:
             print(f"the time limit of {self._limit / 60:g} minutes is reached", flush=True)
             self.model.stop_training = True
+
+    def history(self) -> History:
+        """Return per epoch seconds and cpu_seconds, and joules where the machine shows them."""
+        history = {
+            "seconds": [one.seconds for one in self.costs],
+            "cpu_seconds": [one.cpu_seconds for one in self.costs],
+        }
+        joules = [one.joules for one in self.costs if one.joules is not None]
+        return history | ({"joules": joules} if len(joules) == len(self.costs) else {})
 
 
 def _batches(

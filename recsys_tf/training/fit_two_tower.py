@@ -52,7 +52,7 @@ def fit_two_tower(
 
     Writes directory/weights.h5 whenever an epoch is the best so far, mixture.npz when a mixture ranks the validation
     side better than the towers alone, and TensorBoard logs. Returns what answers with those weights, and the history
-    per epoch: loss, val_NDCG@10, val_HR@10, seconds.
+    per epoch: loss, val_NDCG@10, val_HR@10, and what `EpochLines.history` holds.
     """
     if fit.epochs < 1 or fit.batch_size < 1:
         raise InputError(f"{fit.epochs} epochs of batches of {fit.batch_size}: both must be at least 1")
@@ -92,7 +92,7 @@ def fit_two_tower(
         ours: [float(value) for value in fitted.history[name]] for ours, name in kept.items() if name in fitted.history
     }
     mixture = fit_mixture(data, model, config, validation, directory) if config.mixture else None
-    return Retrieval(model, data.space, mixture), {**history, "seconds": lines.seconds}
+    return Retrieval(model, data.space, mixture), history | lines.history()
 
 
 def strategy_for(fit: FitConfig) -> tf.distribute.Strategy:

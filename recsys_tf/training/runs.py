@@ -2,7 +2,7 @@
 
 data/runs/<run>/
   config.json      every setting of the run; `--config` takes it back
-  run.json         seed, versions, machine, commit, history per epoch
+  run.json         seed, versions, machine, commit, history per epoch: what it reached and what it cost
   classifier/, two_tower/
     weights.h5     the best epoch's weights
     mixture.npz    two-tower: weights and counts of the mixture, where it helps

@@ -17,9 +17,9 @@ from recsys_tf.evaluation.recommender_evaluation import (
     baseline_scores,
     compare,
     evaluate_recommenders,
-    seen_items,
     sliced_ndcg,
 )
+from recsys_tf.evaluation.seen_items import seen_items
 from recsys_tf.events.cleaning import CleanLog
 from recsys_tf.sequences.dataset import PreparedData
 from recsys_tf.sequences.labels import class_names

@@ -139,6 +139,15 @@ def test_the_json_holds_the_raw_figures(folder: Path) -> None:
     assert plain(json.loads(text)) == json.loads(text)
 
 
+def test_a_table_of_prose_keeps_its_lines_and_a_table_without_a_caption_has_none(folder: Path) -> None:
+    prose = Table(["item", "because"], [["lamp", "60 %: this\n40 %: that"]], "", prose=True)
+    numbers = Table(["item", "score"], [["lamp", "1"]], "A caption")
+    text = write_report(folder, Report("t", {}, [Section("s", tables=[prose, numbers])])).read_text(encoding="utf-8")
+    assert text.count("<table") == 2
+    assert text.count('<table class="prose">') == text.count("<caption>") == 1
+    assert "<td>60 %: this\n40 %: that</td>" in text
+
+
 def test_a_value_without_a_place_in_json_is_named(folder: Path) -> None:
     with pytest.raises(TypeError, match="set has no place in JSON"):
         write_report(folder, Report("t", {}, [], {"x": {1, 2}}))

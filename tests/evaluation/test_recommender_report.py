@@ -16,6 +16,7 @@ from recsys_tf.errors import InputError
 from recsys_tf.evaluation.bootstrap import Difference, Interval
 from recsys_tf.evaluation.evaluate import evaluate_run
 from recsys_tf.evaluation.plots import Plot, learning_curves_plot
+from recsys_tf.evaluation.queries import read_queries
 from recsys_tf.evaluation.recommender_evaluation import (
     ALONE,
     BLINDED,
@@ -195,6 +196,8 @@ NEXT_ITEM = [
     "The lists of the next item",
     "Which differences are more than chance",
 ]
+TWO_TOWER_ONLY = ["What the last click is worth", "Why these items: five users"]
+COST = "What training cost"
 
 
 def test_the_page_of_a_classifier_and_settings_that_measure_nothing(tiny: TrainConfig) -> None:
@@ -204,7 +207,7 @@ def test_the_page_of_a_classifier_and_settings_that_measure_nothing(tiny: TrainC
     assert evaluation.classifier is not None
     assert TWO_TOWER not in evaluation.recommenders
     assert COSINE in evaluation.recommenders
-    assert titles(evaluation.page) == ["The class of the next event", *NEXT_ITEM]
+    assert titles(evaluation.page) == ["The class of the next event", *NEXT_ITEM, COST]
     assert (directory / "learning_curves.png").is_file()
     assert not (directory / "two_tower_learning_curves.png").exists()
     wrong: list[dict[str, Any]] = [{"bootstrap_samples": 0}, {"ks": ()}, {"ks": (0, 5)}]
@@ -224,7 +227,7 @@ def test_the_page_of_a_two_tower_model(tiny: TrainConfig) -> None:
     assert {TOLD, BLINDED} < set(evaluation.recommenders)
     assert "diversity@10" in evaluation.recommenders[TWO_TOWER].lists
     assert evaluation.queries == min(200, evaluation.possible)
-    assert titles(evaluation.page) == [*NEXT_ITEM, "Simulated clicks and purchases"]
+    assert titles(evaluation.page) == [*NEXT_ITEM, *TWO_TOWER_ONLY, "Simulated clicks and purchases", COST]
     page = evaluation.page.read_text(encoding="utf-8")
     assert "two-tower model" in page
     assert "classifier" not in page
@@ -237,9 +240,19 @@ def test_the_page_of_both_and_its_json(tiny: TrainConfig) -> None:
     evaluation = evaluate_run(open_run(directory), config.evaluate, directory)
     assert evaluation.classifier is not None
     assert {TWO_TOWER, COSINE} < set(evaluation.recommenders)
-    assert titles(evaluation.page) == ["The class of the next event", *NEXT_ITEM]
+    assert titles(evaluation.page) == ["The class of the next event", *NEXT_ITEM, *TWO_TOWER_ONLY, COST]
     numbers = json.loads((directory / "report.json").read_text(encoding="utf-8"))
     assert numbers["models"] == ["classifier", "two_tower"]
+    assert {model: len(history["cpu_seconds"]) for model, history in numbers["run"]["history"].items()} == {
+        "classifier": 1,
+        "two_tower": 1,
+    }
+    assert numbers["last_click"]["questions"] == min(config.evaluate.last_click, evaluation.queries)
+    assert {"0", "1", "3"} <= numbers["last_click"]["by_number"].keys()
+    assert set(numbers["last_click"]["by_age"]) == {"1 minute", "1 hour", "1 day"}
+    users = set(read_queries(open_run(directory).data, "next_item", 1, config.evaluate).user)
+    assert users
+    assert not [user for user in users if user in evaluation.page.read_text(encoding="utf-8")]
     differences = numbers["differences_in_ndcg@10"]
     for first, others in differences.items():
         assert set(others) == set(evaluation.recommenders) - {first}

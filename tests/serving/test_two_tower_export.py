@@ -11,7 +11,7 @@ from test_export import ask, raw_histories
 
 from recsys_tf.config import EvaluateConfig, ExportConfig, FeatureConfig, TrainConfig, preset
 from recsys_tf.evaluation.queries import read_queries
-from recsys_tf.evaluation.two_tower_scores import two_tower_scorer
+from recsys_tf.evaluation.two_tower_scores import TwoTowerScores
 from recsys_tf.events.cleaning import CleanLog
 from recsys_tf.serving.export import export_model
 from recsys_tf.training.runs import Run, load_two_tower, open_run
@@ -79,7 +79,7 @@ def test_a_process_without_our_package_gives_the_training_codes_answers(
         },
     )
     retrieval = load_two_tower(run)
-    expected = two_tower_scorer(retrieval, retrieval.model.table(), queries)(slice(0, len(queries)))
+    expected = TwoTowerScores(retrieval).scorer(queries)(slice(0, len(queries)))
     best = np.argsort(-expected, axis=1, kind="stable")[:, :K]
     got = answers["recommend"]
     names = run.data.space.catalogue.item_ids

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from recsys_tf.config import ClassifierConfig, FitConfig, preset
+from recsys_tf.cost import Reading
 from recsys_tf.errors import InputError
 from recsys_tf.sequences.dataset import PreparedData, Windowing, training_batches
-from recsys_tf.training.fit import fit_classifier, new_classifier
+from recsys_tf.training import fit as training_fit
+from recsys_tf.training.fit import EpochLines, fit_classifier, new_classifier
 from recsys_tf.training.runs import Fitted, load_classifier, open_run, run_directory, write_run
 from recsys_tf.training.schedule import WarmupCosine
 
@@ -38,7 +40,7 @@ def test_the_loss_falls(prepared: PreparedData, tmp_path: Path, inputs: str, eve
     fit = FitConfig(epochs=2, batch_size=32, learning_rate=1e-2, decay=False)
     _, history = fit_classifier(prepared, config, fit, tmp_path)
     assert history["loss"][-1] < history["loss"][0]
-    assert len(history["seconds"]) == len(history["loss"]) == 2
+    assert len(history["seconds"]) == len(history["cpu_seconds"]) == len(history["loss"]) == 2
 
 
 @pytest.mark.parametrize("target", ["next_behavior", "will_purchase", "next_item"])
@@ -60,6 +62,23 @@ def test_the_best_epoch_is_kept_and_training_stops_when_nothing_gets_better(
     loaded = load_classifier(open_run(tmp_path))
     for kept, best in zip(loaded.get_weights(), model.get_weights(), strict=True):
         assert (kept == best).all()
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_every_epoch_has_its_cost(shown: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def reading(seconds: float, cpu: float, microjoules: int) -> Reading:
+        return Reading(seconds, cpu, {"package": (microjoules, 10**9)} if shown else None)
+
+    readings = [(0.0, 0.0, 0), (1.0, 2.0, 0), (5.0, 9.0, 3_000_000), (6.0, 10.0, 3_000_000), (8.0, 13.0, 5_500_000)]
+    meters = iter([reading(*one) for one in readings])
+    monkeypatch.setattr(training_fit, "read_meters", lambda: next(meters))
+    lines = EpochLines(steps=10, max_minutes=0.0)
+    lines.set_params({"epochs": 2})
+    for epoch in range(2):
+        lines.on_epoch_begin(epoch)
+        lines.on_epoch_end(epoch, {"loss": 1.0})
+    expected = {"seconds": [4.0, 2.0], "cpu_seconds": [7.0, 3.0]}
+    assert lines.history() == expected | ({"joules": [3.0, 2.5]} if shown else {})
 
 
 def test_a_target_with_one_class_is_refused(prepared: PreparedData, tmp_path: Path) -> None:
