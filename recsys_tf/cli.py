@@ -17,6 +17,7 @@ from recsys_tf.commands import (
     BenchmarkCommand,
     EvaluateCommand,
     ExportCommand,
+    ForgetCommand,
     ImportCommand,
     PrepareCommand,
     RecommendCommand,
@@ -202,6 +203,14 @@ def _export(arguments: list[str]) -> None:
     export(command.run, command.export)
 
 
+def _forget(arguments: list[str]) -> None:
+    """Take a user out of tables, prepared data and runs, and name what must be trained again."""
+    from recsys_tf.forgetting import forget_user
+
+    command = _parse("forget", ForgetCommand, arguments)
+    forget_user(command.user, command.user_key_file, command.data, command.models)
+
+
 def _serve(arguments: list[str]) -> None:
     """Serve exported models over TensorFlow Serving's REST paths."""
     from recsys_tf.serving.model_server import serve
@@ -256,6 +265,7 @@ _VERBS: dict[str, Callable[[list[str]], None]] = {
     "export": _export,
     "serve": _serve,
     "recommend": _recommend,
+    "forget": _forget,
     "benchmark": _benchmark,
     "tables": _tables,
 }

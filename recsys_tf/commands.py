@@ -112,6 +112,20 @@ class RecommendCommand:
 
 
 @dataclass(frozen=True)
+class ForgetCommand:
+    """Take a user out of imported tables, prepared data and runs, and name what learned from them."""
+
+    # The user's id, as the log has it.
+    user: tyro.conf.Positional[str]
+    # The folder below which everything is looked through.
+    data: Path = Path("data")
+    # The folder of exported models; those that learned from the user are named.
+    models: Path = Path("saved_models")
+    # The key file that the log was imported with: the id is hashed first.
+    user_key_file: Path | None = None
+
+
+@dataclass(frozen=True)
 class BenchmarkCommand:
     """Measure speed and memory beside a reference in the same run."""
 

@@ -3,7 +3,9 @@
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+import tyro
 
 Target = Literal["next_category", "next_behavior", "next_item", "will_purchase"]
 Inputs = Literal["events", "token", "numeric"]
@@ -55,6 +57,9 @@ class CleaningConfig:
     simultaneous_order: Literal["log", "hash"] = "log"
     # Item codes that are no products (postage, fees, test rows), as regular expressions matched on the whole code.
     non_products: tuple[str, ...] = ()
+    # A file with a secret key of 16 bytes or more, outside of the data: every user id of a raw log becomes a keyed
+    # hash, and rejected rows withhold their values.
+    user_key_file: Annotated[Path | None, tyro.conf.arg(prefix_name=False)] = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,9 @@ class FeatureConfig:
     item_min_count: int = 1
     # A word or n-gram needs this many occurrences in training (queries, titles) to get an id of its own.
     word_min_count: int = 2
+    # An item, category, device, word or n-gram needs this many different users in training to get an id of its own, and
+    # so does what follows what in the mixture; 1 = no such limit.
+    min_users: int = 1
     # Number of price buckets (equal shares of the training items).
     price_buckets: int = 10
     # An item without a price gets this statistic of the training items (article 10.3), or its events are left out.

@@ -6,6 +6,7 @@ from pathlib import Path
 from recsys_tf.config import CleaningConfig
 from recsys_tf.events.cleaning import CleanLog
 from recsys_tf.events.importers import import_log
+from recsys_tf.events.pseudonyms import keep_key_apart
 from recsys_tf.events.report import write_clean_log
 from recsys_tf.page import plain
 from recsys_tf.publishing import published_directory
@@ -22,6 +23,7 @@ def import_raw(
     publish: str,
 ) -> None:
     """Clean a raw log and write it with its report (`run.py import`)."""
+    keep_key_apart(cleaning.user_key_file, [output])
     log = import_log(layout, files, columns=columns, behaviors=behaviors, config=cleaning)
     with published_directory(output) as directory:
         write_clean_log(log, directory)

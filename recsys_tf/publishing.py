@@ -1,28 +1,37 @@
 """Write to a temporary neighbour, then rename: nobody ever sees half a file or half a folder."""
 
+import ctypes
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
+
+_HERE: Final = -100  # AT_FDCWD of fcntl.h
+_EXCHANGE: Final = 2  # RENAME_EXCHANGE of linux/fs.h
 
 
 @contextmanager
-def published_directory(target: Path) -> Iterator[Path]:
+def published_directory(target: Path, prefix: str = ".") -> Iterator[Path]:
     """Yield an empty temporary folder that becomes `target` when the block ends without an error.
 
-    An existing `target` is replaced as a whole; on any error, Ctrl-C included, it stays as it was.
+    An existing `target` is replaced as a whole; on any error, Ctrl-C included, it stays as it was. On Linux not even
+    kill -9 leaves it missing. prefix: of the temporary folder's name, which stands beside `target`.
     Raises OSError when the disk is full or the place cannot be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=f"{prefix}{target.name}.", dir=target.parent))
     try:
         temporary.chmod(0o755)
         yield temporary
+        if target.exists() and _exchanged(temporary, target):
+            return
         if target.exists():
             # rename(2) cannot replace a folder that has files in it, so the old one steps aside first.
-            retired = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
+            retired = Path(tempfile.mkdtemp(prefix=f"{prefix}{target.name}.old.", dir=target.parent))
             target.rename(retired / "was")
             temporary.rename(target)
             shutil.rmtree(retired)
@@ -30,6 +39,38 @@ def published_directory(target: Path) -> Iterator[Path]:
             temporary.rename(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def rewritten_directory(target: Path, prefix: str) -> Iterator[Path]:
+    """Do as `published_directory`, and take over from the old `target` whatever the block has not written."""
+    with published_directory(target, prefix) as temporary:
+        yield temporary
+        _take_over(target, temporary)
+
+
+def _take_over(old: Path, new: Path) -> None:
+    for path in old.iterdir():
+        place = new / path.name
+        if path.is_symlink():
+            place.symlink_to(path.readlink())
+        elif path.is_dir():
+            place.mkdir(exist_ok=True)
+            _take_over(path, place)
+        elif not place.exists():
+            try:
+                place.hardlink_to(path)
+            except OSError:
+                # Some file systems have no second names.
+                shutil.copy2(path, place)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Let two folders swap names in a single step; False, with nothing done, where the system cannot."""
+    if not sys.platform.startswith("linux"):
+        return False
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    return rename is not None and rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from recsys_tf.evaluation.classifier_evaluation import ClassifierFigures
 from recsys_tf.evaluation.evaluate import Evaluation, evaluate_run
 from recsys_tf.evaluation.recommender_evaluation import TWO_TOWER, RecommenderFigures
 from recsys_tf.events.importers import import_log
+from recsys_tf.events.pseudonyms import keep_key_apart
 from recsys_tf.events.report import write_clean_log
 from recsys_tf.events.tables import read_clean_log
 from recsys_tf.importing import print_account
@@ -33,6 +34,7 @@ def prepare_data(config: TrainConfig, output: Path) -> None:
     """Clean what is raw, then split, fit and write shards (`run.py prepare`)."""
     if _is_prepared(config.data):
         raise InputError("this is prepared already", file=config.data)
+    keep_key_apart(config.cleaning.user_key_file, [output])
     with published_directory(output) as directory:
         _prepared(config, directory)
     print(f"written to {output}")
@@ -43,6 +45,7 @@ def train(config: TrainConfig) -> Path:
     """Go from a raw log to an exported model (`run.py train`); return the run's folder."""
     started = time.monotonic()
     target = run_directory(config)
+    keep_key_apart(config.cleaning.user_key_file, [target, config.export.output])
     with published_directory(target) as directory:
         prepared = _prepared(config, directory)
         fitted = {name: _fit(name, config, prepared, directory) for name in model_names(config.model)}
@@ -114,10 +117,14 @@ def print_recommendation(model: Path, items: list[str], behaviors: list[str], k:
 
 def _prepared(config: TrainConfig, directory: Path) -> Path:
     """Return the folder of a prepared data set, made in `directory` from whatever config.data holds."""
+    imported = (config.data / "events.parquet").is_file()
+    if config.cleaning.user_key_file is not None and (imported or _is_prepared(config.data)):
+        # Ids that were written without a key would stay as they are, and look as if they were protected.
+        raise InputError("--user-key-file is for a raw log; give it to the import of this folder", file=config.data)
     if _is_prepared(config.data):
         return (config.data / "prepared").resolve()
     clean = config.data
-    if not (config.data / "events.parquet").is_file():
+    if not imported:
         if not (config.data / RAW_LOG).is_file():
             raise InputError(
                 f"neither a raw log ({RAW_LOG}), nor a folder of `run.py import`, nor of `run.py prepare`",

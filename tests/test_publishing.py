@@ -1,10 +1,12 @@
 """Whoever looks sees the old whole or the new whole, never a half."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from recsys_tf.publishing import published_directory, published_file
+from recsys_tf import publishing
+from recsys_tf.publishing import published_directory, published_file, rewritten_directory
 
 
 def test_a_folder_appears_when_it_is_whole_and_replaces_the_old_one(tmp_path: Path) -> None:
@@ -39,3 +41,39 @@ def test_the_temporary_file_keeps_its_suffix(tmp_path: Path) -> None:
         assert partial.name.endswith("table.csv.gz")
         partial.write_bytes(b"x")
     assert (tmp_path / "table.csv.gz").read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("exchange", [True, False])
+def test_what_is_not_written_again_is_taken_over(
+    tmp_path: Path, exchange: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not exchange:
+        monkeypatch.setattr(publishing, "_exchanged", lambda *_: False)
+    target = tmp_path / "folder"
+    (target / "deep").mkdir(parents=True)
+    for name in ("changed", "kept", "deep/kept"):
+        (target / name).write_text("old")
+    (target / "link").symlink_to("kept")
+    (tmp_path / "outside").hardlink_to(target / "changed")
+    with rewritten_directory(target, ".again-") as temporary:
+        assert temporary.name.startswith(".again-folder.")
+        (temporary / "changed").write_text("new")
+    found = {path.relative_to(target).as_posix(): path.read_text() for path in target.rglob("*") if path.is_file()}
+    assert found == {"changed": "new", "kept": "old", "deep/kept": "old", "link": "old"}
+    assert (target / "link").is_symlink()
+    assert (tmp_path / "outside").read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "outside"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux lets two names change places")
+def test_the_old_one_is_never_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill leaves what a failure at that very moment leaves: the name is taken before and after the one step."""
+    target = tmp_path / "folder"
+    target.mkdir()
+    (target / "file").write_text("old")
+    renamed = []
+    monkeypatch.setattr(Path, "rename", lambda *paths: renamed.append(paths))
+    with published_directory(target) as temporary:
+        (temporary / "file").write_text("new")
+    assert (target / "file").read_text() == "new"
+    assert renamed == []

@@ -91,7 +91,7 @@ def clean(layout: Layout, set_aside: pd.DataFrame, aliases: dict[str, str], conf
             f"no usable row: {account.read:,} read, {account.rejected:,} rejected, most often: {most}", file=where
         )
     events = _event_table(order, columns, behavior, timestamp if has_time else None)
-    facts = {**layout.facts, **_facts(order, columns, timestamp if has_time else None, items, filled)}
+    facts = {**layout.facts, **log_facts(order, columns, timestamp if has_time else None, items, filled)}
     if layout.events_per_row > 1:
         facts = {"events made of the rows": len(raw), "events kept": len(order), **facts}
     return CleanLog(_checked(EVENTS, events), _checked(ITEMS, items), rejects, account, item_account, facts)
@@ -197,9 +197,14 @@ def _event_table(order: Ints, columns: dict[str, TextColumn], behavior: Ints, ti
     return pd.DataFrame({name: table[name] for name in EVENT_COLUMNS if table[name] is not None})
 
 
-def _facts(
+def log_facts(
     order: Ints, columns: dict[str, TextColumn], timestamp: Ints | None, items: pd.DataFrame, filled: int
 ) -> dict[str, int | float | str]:
+    """Count what is worth knowing of a clean log.
+
+    order: the events that are kept, sorted by user and time. columns: user_id, item_id and device; timestamp: int64 ms
+    [events], None for a log without times. filled: times that were interpolated.
+    """
     user, item = columns["user_id"].codes[order], columns["item_id"].codes[order]
     is_item = ~columns["item_id"].is_empty()[order]
     pair = user[is_item] * np.int64(len(columns["item_id"].texts)) + item[is_item]

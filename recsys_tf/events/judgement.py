@@ -12,11 +12,15 @@ from recsys_tf.events.text_columns import Bools, Ints
 
 @dataclass(frozen=True)
 class Account:
-    """What became of the rows: read = kept + rejected, the latter by reason."""
+    """What became of the rows: read = kept + rejected, the latter by reason.
+
+    forgotten: events of the kept rows that were taken out since, because their users asked for it.
+    """
 
     read: int
     kept: int
     reasons: dict[str, int]
+    forgotten: int = 0
 
     @property
     def rejected(self) -> int:

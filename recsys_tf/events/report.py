@@ -28,6 +28,7 @@ def quality_report(log: CleanLog, pictures: dict[str, Picture]) -> Report:
     account = log.account
     facts = {
         "events": f"{account.read:,} read = {account.kept:,} kept + {account.rejected:,} rejected",
+        **({"forgotten": f"{account.forgotten:,} events taken out since"} if account.forgotten else {}),
         "item rows": f"{log.item_account.read:,} read = {log.item_account.kept:,} kept + {log.item_account.rejected:,} "
         "rejected",
         **{name: f"{value:,}" if isinstance(value, int | float) else value for name, value in log.facts.items()},
@@ -42,7 +43,12 @@ def quality_report(log: CleanLog, pictures: dict[str, Picture]) -> Report:
             Section("What the log looks like", "", [_length_table(log.events)], seen),
         ],
         numbers={
-            "account": {"read": account.read, "kept": account.kept, "rejected": account.rejected},
+            "account": {
+                "read": account.read,
+                "kept": account.kept,
+                "rejected": account.rejected,
+                "forgotten": account.forgotten,
+            },
             "reasons": account.reasons,
             "items": {
                 "read": log.item_account.read,

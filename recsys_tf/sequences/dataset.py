@@ -47,6 +47,11 @@ class PreparedData:
         # Data of an earlier version do not say; as many as are kept is never too few.
         return int(self.facts["counts"].get("words_of_longest_search", self.space.words))
 
+    @property
+    def min_users(self) -> int:
+        """Different training users that must stand behind anything that is kept by name; 1 is no limit."""
+        return int(self.facts["configuration"]["features"].get("min_users", 1))
+
 
 @dataclass(frozen=True)
 class Windowing:

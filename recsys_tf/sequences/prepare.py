@@ -18,6 +18,7 @@ from recsys_tf.errors import InputError
 from recsys_tf.events.schema import BEHAVIORS, has_time
 from recsys_tf.publishing import published_directory
 from recsys_tf.sequences.catalogue import build_catalogue
+from recsys_tf.sequences.crowds import crowd_of
 from recsys_tf.sequences.feature_space import FeatureSpace
 from recsys_tf.sequences.features import EventIds, word_ids, words_of
 from recsys_tf.sequences.filters import bot_like_users, k_core
@@ -26,6 +27,8 @@ from recsys_tf.sequences.scalers import fit_bucket_edges, fit_log_scaler
 from recsys_tf.sequences.shards import UserSequences, write_shards
 from recsys_tf.sequences.splits import LEFT_OUT, TEST, TRAINING, VALIDATION, Split, split_events
 from recsys_tf.sequences.vocabularies import PADDING, Vocabulary, fit_vocabulary
+
+Ints = npt.NDArray[np.int64]
 
 _USERS_PER_SHARD = 10_000
 _TEXTS_AT_ONCE = 65_536
@@ -47,7 +50,7 @@ def prepare(events: pd.DataFrame, items: pd.DataFrame, settings: PrepareSettings
     settings that make no sense.
     """
     _check_size(events)
-    _check_text(settings.features)
+    _check_features(settings.features)
     split = split_events(events, settings.split)
     events = events.assign(side=split.side)[split.side != LEFT_OUT]
     before = len(events)
@@ -92,21 +95,24 @@ def fit_feature_space(training: pd.DataFrame, items: pd.DataFrame, settings: Pre
     config = settings.features
     item_events = training.loc[training["item_id"] != "", "item_id"]
     core = k_core(training, 1, settings.filters.item_core)
-    vocabulary = fit_vocabulary("items", item_events[item_events.isin(core.items)], config.item_min_count)
+    crowd = crowd_of(training, items, config.min_users, lambda texts: _tokens(texts, config.ngrams))
+    vocabulary = fit_vocabulary("items", item_events[item_events.isin(core.items)], config.item_min_count, crowd.items)
+    if config.min_users > 1 and not vocabulary.tokens:
+        raise InputError(f"features.min_users is {config.min_users}: no item was seen by that many training users")
     known = items[items["item_id"].isin(item_events.unique())]
-    categories = fit_vocabulary("categories", known["category_id"])
+    categories = fit_vocabulary("categories", known["category_id"], among=crowd.categories)
     # A price of 0 everywhere means that the shop has none.
     prices = known["price"].to_numpy(np.float64)
     priced = prices[prices > 0]
     scaler = fit_log_scaler(priced)
-    words = _fit_words(training["query"], known["title"], config)
+    words = _fit_words(training["query"], known["title"], config, crowd.words)
     table = words.table()
     title_words = _encode(items["title"], lambda title: word_ids(title, table, config.words, config.ngrams))
     return FeatureSpace(
         items=vocabulary,
         categories=categories,
         behaviors=Vocabulary("behaviors", BEHAVIORS),
-        devices=fit_vocabulary("devices", training["device"]),
+        devices=fit_vocabulary("devices", training["device"], among=crowd.devices),
         word_vocabulary=words,
         catalogue=build_catalogue(
             items, vocabulary, categories, fit_bucket_edges(priced, config.price_buckets), scaler, title_words
@@ -140,19 +146,19 @@ def encode_users(events: pd.DataFrame, space: FeatureSpace) -> UserSequences:
     )
 
 
-def _encode(values: pd.Series, lookup: Any) -> npt.NDArray[np.int64]:
+def _encode(values: pd.Series, lookup: Any) -> Ints:
     code, table = _encode_distinct(values, lookup)
     return table[code]
 
 
-def _encode_distinct(values: pd.Series, lookup: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _encode_distinct(values: pd.Series, lookup: Any) -> tuple[Ints, Ints]:
     # Text repeats: looking up each different text once is many times faster and gives the same.
     code, distinct = pd.factorize(values.astype("str"))
     tables = [lookup(tf.constant(list(distinct[part]), tf.string)).numpy() for part in _parts(len(distinct))]
     return code.astype(np.int64), np.concatenate(tables)
 
 
-def _encode_words(query: pd.Series, lookup: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _encode_words(query: pd.Series, lookup: Any) -> tuple[Ints, Ints]:
     """Return the word ids of all events without padding, int64 [tokens], and how many each event has, [events]."""
     code, table = _encode_distinct(query, lookup)
     held = np.count_nonzero(table != PADDING, axis=1)
@@ -168,12 +174,19 @@ def _parts(texts: int) -> Iterator[slice]:
         yield slice(start, start + _TEXTS_AT_ONCE)
 
 
-def _fit_words(queries: pd.Series, titles: pd.Series, config: FeatureConfig) -> Vocabulary:
-    """Give ids to the tokens of training queries, [events], and of the titles of training items, [items]."""
+def _fit_words(
+    queries: pd.Series, titles: pd.Series, config: FeatureConfig, among: "pd.Index[str] | None"
+) -> Vocabulary:
+    """Give ids to the tokens of training queries, [events], and of the titles of training items, [items].
+
+    among: the only tokens that may get one, None for any.
+    """
     texts = pd.concat([queries, titles]).astype("str").value_counts()
     texts = texts[texts.index != ""]
     counts = pd.concat([_token_counts(texts.iloc[part], config.ngrams) for part in _parts(len(texts))])
     counts = counts.groupby(level=0).sum()
+    if among is not None:
+        counts = counts[counts.index.isin(among)]
     kept = counts[counts >= config.word_min_count].sort_index().sort_values(ascending=False, kind="stable")
     return Vocabulary("words", tuple(kept.index))
 
@@ -185,6 +198,20 @@ def _token_counts(texts: pd.Series, ngrams: int) -> pd.Series:
     times = np.repeat(texts.to_numpy(np.float64), tokens.row_lengths().numpy())
     names = pd.Index([token.decode("utf-8") for token in distinct.numpy()], dtype="str")
     return pd.Series(np.bincount(index.numpy(), times, len(names)), names)
+
+
+def _tokens(texts: "pd.Index[str]", ngrams: int) -> tuple["pd.Index[str]", Ints, Ints]:
+    """Split texts [n]: the distinct tokens, how many each text has [n], and the numbers of the tokens, flat."""
+    names, held, token = list[str](), [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for part in _parts(len(texts)):
+        tokens = words_of(tf.constant(list(texts[part]), tf.string), ngrams)
+        distinct, index = tf.unique(tokens.flat_values)
+        held.append(tokens.row_lengths().numpy())
+        token.append(index.numpy().astype(np.int64) + len(names))
+        names += [name.decode("utf-8") for name in distinct.numpy()]
+    # A token of several parts has a number in each until here.
+    code, different = pd.factorize(pd.Index(names, dtype="str"))
+    return different, np.concatenate(held), code.astype(np.int64)[np.concatenate(token)]
 
 
 def _gaps(training: pd.DataFrame) -> npt.NDArray[np.float64]:
@@ -233,11 +260,13 @@ def _hashes(directory: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def _check_text(config: FeatureConfig) -> None:
+def _check_features(config: FeatureConfig) -> None:
     if config.words < 1:
         raise InputError(f"features.words is {config.words}: at least 1 token of a query or title must be kept")
     if config.ngrams < 0:
         raise InputError(f"features.ngrams is {config.ngrams}: a length, or 0 for words only")
+    if config.min_users < 1:
+        raise InputError(f"features.min_users is {config.min_users}: a number of users, 1 for no limit")
 
 
 def _check_size(events: pd.DataFrame) -> None:

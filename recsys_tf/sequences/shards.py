@@ -5,7 +5,7 @@ The work is a function of one partition of users, so that the same function runs
 
 import hashlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from recsys_tf.disk_errors import as_os_errors
+from recsys_tf.errors import InputError
 from recsys_tf.progress import Progress
 
 
@@ -47,14 +48,27 @@ def write_shards(sequences: UserSequences, directory: Path, shards: int) -> dict
     hashes = {}
     for number, (low, high) in enumerate(itertools.pairwise(bounds)):
         path = directory / f"sequences-{number:05d}-of-{shards:05d}.tfrecord.gz"
-        options = tf.io.TFRecordOptions("GZIP", compression_level=4)
-        with as_os_errors(path), tf.io.TFRecordWriter(str(path), options) as writer:
-            for example in partition_examples(sequences, int(low), int(high)):
-                writer.write(example)
+        hashes[path.name] = write_shard(path, partition_examples(sequences, int(low), int(high)))
         progress.add(int(sequences.first[high] - sequences.first[low]))
-        hashes[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
     progress.close()
     return hashes
+
+
+def write_shard(path: Path, examples: Iterable[bytes]) -> str:
+    """Write serialised Examples to one file and return its SHA-256. Raises OSError when the disk is full."""
+    options = tf.io.TFRecordOptions("GZIP", compression_level=4)
+    with as_os_errors(path), tf.io.TFRecordWriter(str(path), options) as writer:
+        for example in examples:
+            writer.write(example)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def read_shard(path: Path) -> Iterator[bytes]:
+    """Read the serialised Examples of one file in their order. Raises InputError for a damaged one."""
+    try:
+        yield from tf.data.TFRecordDataset(str(path), "GZIP").as_numpy_iterator()
+    except tf.errors.OpError as error:
+        raise InputError(f"this shard cannot be read ({error.message})", file=path) from error
 
 
 def partition_examples(sequences: UserSequences, low: int, high: int) -> Iterator[bytes]:

@@ -50,10 +50,17 @@ class Vocabulary:
         return cls(name, tuple(_unescape(line) for line in lines))
 
 
-def fit_vocabulary(name: str, values: Iterable[str], min_count: int = 1) -> Vocabulary:
-    """Give an id to every text that occurs at least `min_count` times; frequent ones first, equal ones by text."""
+def fit_vocabulary(
+    name: str, values: Iterable[str], min_count: int = 1, among: "pd.Index[str] | None" = None
+) -> Vocabulary:
+    """Give an id to every text that occurs at least `min_count` times; frequent ones first, equal ones by text.
+
+    among: the only texts that may get one, None for any.
+    """
     counts = pd.Series(values, dtype="str").value_counts(sort=False)
     counts = counts[(counts >= min_count) & (counts.index != "")]
+    if among is not None:
+        counts = counts[counts.index.isin(among)]
     ordered = (
         counts.rename_axis("token").reset_index(name="count").sort_values(["count", "token"], ascending=[False, True])
     )

@@ -34,6 +34,7 @@ from recsys_tf.serving.risk_signatures import RiskSignatures
 from recsys_tf.serving.signatures import ClassifierSignatures
 from recsys_tf.serving.two_tower_signatures import SignatureSource, TwoTowerSignatures
 from recsys_tf.serving.warm_up_requests import write_warm_up
+from recsys_tf.training.forgotten import refuse_forgotten
 from recsys_tf.training.runs import Run, head_folder, load_classifier, load_two_tower
 
 _ROLLED_BACK = "rolled-back-"
@@ -42,8 +43,10 @@ _ROLLED_BACK = "rolled-back-"
 def export_models(run: Run, config: ExportConfig) -> list[Path]:
     """Publish every model of a run and return the folders of the versions.
 
-    Raises InputError, with nothing published, when a figure that is required is not reached.
+    Raises InputError, with nothing published, when a figure that is required is not reached, and for a run that learned
+    from a user who was forgotten since.
     """
+    refuse_forgotten(run)
     check_requirements(run, config.require)
     return [export_model(run, name, config) for name in run.models]
 

@@ -13,6 +13,7 @@ from recsys_tf.sequences.training_events import FlatEvents, read_training_parts
 from recsys_tf.sequences.vocabularies import FIRST
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 _FAR = 3  # items between which a transition counts at most
 _FAR_DECAY = 0.5  # from one step of distance to the next
@@ -25,13 +26,16 @@ _ROUNDS = 2  # over the voices, since the best weight of one depends on the othe
 
 
 def count(data: PreparedData) -> Counts:
-    """Count what followed items and searches in the training events, one partition of users at a time."""
+    """Count what followed items and searches in the training events, one partition of users at a time.
+
+    What fewer users did than the data's `min_users` is left out: a step from one item to the next may be theirs alone.
+    """
+    least = data.min_users
     items, searches = [], []
     for events in read_training_parts(data):
-        items.append(_item_pairs(events))
-        searches.append(_search_pairs(events))
-    transitions = _added_up(items)
-    searched = _added_up(searches)
+        items.append(_item_pairs(events, least))
+        searches.append(_search_pairs(events, least))
+    transitions, searched = (_of_enough_users(_added_up(pairs), least) for pairs in (items, searches))
     keys = np.unique(searched["thing"].to_numpy(np.int64))
     searched["thing"] = np.searchsorted(keys, searched["thing"])
     return Counts(
@@ -41,7 +45,7 @@ def count(data: PreparedData) -> Counts:
     )
 
 
-def _item_pairs(events: FlatEvents) -> pd.DataFrame:
+def _item_pairs(events: FlatEvents, min_users: int) -> pd.DataFrame:
     """Count what came up to three items later, nearer ones more; what came twice within the reach counts twice."""
     is_item = events.row >= FIRST
     user, row = events.user[is_item], events.row[is_item]
@@ -49,20 +53,39 @@ def _item_pairs(events: FlatEvents) -> pd.DataFrame:
     for far in range(1, _FAR + 1):
         same = user[far:] == user[:-far]
         counts = np.full(int(same.sum()), _FAR_DECAY ** (far - 1))
-        pairs.append(pd.DataFrame({"thing": row[:-far][same], "follower": row[far:][same], "count": counts}))
-    return _added_up(pairs)
+        pairs.append(_pairs(row[:-far][same], row[far:][same], counts, user[far:][same]))
+    return _per_partition(pairs, min_users)
 
 
-def _search_pairs(events: FlatEvents) -> pd.DataFrame:
+def _search_pairs(events: FlatEvents, min_users: int) -> pd.DataFrame:
     """Count which item came right after the words of a search."""
     following = events.next_rows()
     at = np.flatnonzero(events.words.any(axis=1) & (following >= FIRST))
     keys = fingerprint(events.words[at]).numpy()
-    return _added_up([pd.DataFrame({"thing": keys, "follower": following[at], "count": np.ones(len(at))})])
+    return _per_partition([_pairs(keys, following[at], np.ones(len(at)), events.user[at])], min_users)
+
+
+def _pairs(thing: Ints, follower: Ints, count: Floats, user: Ints) -> pd.DataFrame:
+    return pd.DataFrame({"thing": thing, "follower": follower, "count": count, "user": user})
+
+
+def _per_partition(pairs: list[pd.DataFrame], min_users: int) -> pd.DataFrame:
+    """Add up the pairs of one partition of users, with the number of different users where it is asked for."""
+    joined = pd.concat(pairs)
+    added = _added_up([joined.drop(columns="user")])
+    if min_users <= 1:
+        return added
+    different = joined[["thing", "follower", "user"]].drop_duplicates()
+    return added.assign(users=different.groupby(["thing", "follower"], sort=True).size().to_numpy())
 
 
 def _added_up(pairs: list[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(pairs).groupby(["thing", "follower"], sort=True)["count"].sum().reset_index()
+    # No user stands in two partitions, so their numbers add up as the counts do.
+    return pd.concat(pairs).groupby(["thing", "follower"], sort=True).sum().reset_index()
+
+
+def _of_enough_users(pairs: pd.DataFrame, min_users: int) -> pd.DataFrame:
+    return pairs if min_users <= 1 else pairs[pairs["users"] >= min_users].reset_index(drop=True)
 
 
 def _followers(pairs: pd.DataFrame, things: int, doubt: float) -> Followers:

@@ -16,7 +16,9 @@ from recsys_tf.sequences.prepare import PrepareSettings, prepare
 LEAVE_ONE_OUT = SplitConfig(method="leave_one_out")
 
 
-def prepare_log(users: dict[str, list[str]], target: Path, split: SplitConfig = LEAVE_ONE_OUT) -> PreparedData:
+def prepare_log(
+    users: dict[str, list[str]], target: Path, split: SplitConfig = LEAVE_ONE_OUT, min_users: int = 1
+) -> PreparedData:
     """Prepare a log of views of items and searches ("?"), one event a day."""
     pairs = [(user, item, at) for user, items in users.items() for at, item in enumerate(items)]
     events = pd.DataFrame(pairs, columns=["user_id", "item_id", "position"])
@@ -28,6 +30,6 @@ def prepare_log(users: dict[str, list[str]], target: Path, split: SplitConfig = 
     events["device"] = "app"
     names = sorted(set(events["item_id"]) - {""})
     items = pd.DataFrame({"item_id": names, "category_id": "c", "price": 1.0, "title": "halo"})
-    settings = PrepareSettings(split, FilterConfig(drop_bots=False), FeatureConfig())
+    settings = PrepareSettings(split, FilterConfig(drop_bots=False), FeatureConfig(min_users=min_users))
     prepare(events, items, settings, target)
     return open_prepared(target)

@@ -36,6 +36,31 @@ def test_transitions_are_counted_in_training_events_only(tmp_path: Path) -> None
     assert transitions.items.shape == transitions.shares.shape == (4 + FIRST, 3)
 
 
+def test_what_follows_what_needs_the_users_that_the_data_asks_for(tmp_path: Path) -> None:
+    # Training: x y, x y and x z x z; only "y after x" is of two users, however often z came after x.
+    users = {"a": ["x", "y", "w", "w"], "b": ["x", "y", "w", "w"], "c": ["x", "z", "x", "z", "w", "w"]}
+    everything = count(prepare_log(users, tmp_path / "all")).transitions
+    data = prepare_log(users, tmp_path / "crowd", min_users=2)
+    items = list(data.space.catalogue.item_ids)
+    row = {item: FIRST + at for at, item in enumerate(items)}
+    kept = count(data).transitions
+    assert kept.items[row["x"]].tolist() == [items.index("y")]
+    assert (kept.items[[row["y"], row["z"], row["w"]]] == -1).all()
+    assert items.index("z") in everything.items[row["x"]]
+    assert items.index("x") in everything.items[row["z"]]
+
+
+def test_what_followed_a_search_needs_them_too(tmp_path: Path) -> None:
+    # Training: "?" then x of two users, "?" then y of one.
+    users = {"a": ["?", "x", "w", "w"], "b": ["?", "x", "w", "w"], "c": ["?", "y", "?", "y", "w", "w"]}
+    data = prepare_log(users, tmp_path / "crowd", min_users=2)
+    items = list(data.space.catalogue.item_ids)
+    assert count(data).searches.items.tolist() == [[items.index("x")]]
+    assert sorted(count(prepare_log(users, tmp_path / "all")).searches.items[0].tolist()) == sorted(
+        [items.index("x"), items.index("y")]
+    )
+
+
 def test_transitions_do_not_go_from_one_user_to_the_next(prepared: PreparedData) -> None:
     transitions = count(prepared).transitions
     known = np.flatnonzero(prepared.space.catalogue.item < FIRST)
