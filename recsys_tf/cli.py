@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast, get_args
 import tyro
 
 from recsys_tf.commands import (
+    AdsCommand,
     BenchmarkCommand,
     EvaluateCommand,
     ExportCommand,
@@ -184,7 +185,15 @@ def _train_risk(arguments: list[str]) -> None:
     train_risk(chosen_run(command.run), command.risk, command.publish)
 
 
-_HEADS: dict[str, Callable[[list[str]], None]] = {"risk": _train_risk}
+def _train_ads(arguments: list[str]) -> None:
+    from recsys_tf.ads_head import train_ads
+    from recsys_tf.training.runs import chosen_run
+
+    command = _parse("train --head ads", AdsCommand, arguments)
+    train_ads(chosen_run(command.run), command.ads, command.publish)
+
+
+_HEADS: dict[str, Callable[[list[str]], None]] = {"ads": _train_ads, "risk": _train_risk}
 
 
 def _evaluate(arguments: list[str]) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from recsys_tf.config import (
+    AdsConfig,
     CleaningConfig,
     EvaluateConfig,
     ExportConfig,
@@ -62,6 +63,17 @@ class PrepareCommand:
     split: SplitConfig = field(default_factory=SplitConfig)
     filters: FilterConfig = field(default_factory=FilterConfig)
     features: FeatureConfig = field(default_factory=FeatureConfig)
+
+
+@dataclass(frozen=True)
+class AdsCommand:
+    """Fit the ads head on a finished run's frozen two-tower model and an ad log, and measure it."""
+
+    # The run's folder; empty means the newest in data/runs.
+    run: str = ""
+    # Also write the figures as one small JSON file for the README's tables: <results>/<name>.json.
+    publish: str = ""
+    ads: Annotated[AdsConfig, _BARE] = field(default_factory=AdsConfig)
 
 
 @dataclass(frozen=True)

@@ -263,6 +263,24 @@ class EvaluateConfig:
 
 
 @dataclass(frozen=True)
+class AdsConfig:
+    """The ads head: how likely an item that is shown is clicked on, or bought."""
+
+    # The ad log: user_id, timestamp (ms), item_id, clicked, purchased (0 or 1).
+    exposures: Path = Path("data/exposures.csv.gz")
+    # What is predicted of an exposure.
+    event: Literal["clicked", "purchased"] = "clicked"
+    # The curve that turns scores into true probabilities, fitted on the validation window.
+    calibration: Literal["platt", "isotonic"] = "platt"
+    # Users of a seed set whose like are looked for.
+    seeds: int = 5
+    # Resamples of users behind each 95 % interval.
+    bootstrap_samples: int = 1000
+    # Seed of the seed sets and of the resampling.
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class RiskConfig:
     """The risk head: which accounts do not behave like their owner, or like any customer."""
 

@@ -11,17 +11,12 @@ from recsys_tf.config_json import to_json
 from recsys_tf.errors import InputError
 from recsys_tf.evaluation.risk_evaluation import RiskTask, bots, take_over
 from recsys_tf.evaluation.risk_report import TITLES, write_risk_report
-from recsys_tf.events.tables import read_clean_log
 from recsys_tf.page import plain
 from recsys_tf.publishing import published_directory
 from recsys_tf.results.files import publish_result
-from recsys_tf.sequences.dataset import read_users
-from recsys_tf.sequences.feature_space import FeatureSpace
-from recsys_tf.sequences.prepare import encode_users
-from recsys_tf.sequences.shards import UserSequences
-from recsys_tf.sequences.splits import LEFT_OUT, split_events
 from recsys_tf.training.fit_risk import fit_risk
-from recsys_tf.training.runs import Run, head_folder, load_two_tower, open_run
+from recsys_tf.training.head_data import clean_events, encoded, open_for_head, users_of_the_run
+from recsys_tf.training.runs import Run, head_folder, load_two_tower
 
 
 def train_risk(run_folder: Path, config: RiskConfig, publish: str) -> None:
@@ -29,19 +24,17 @@ def train_risk(run_folder: Path, config: RiskConfig, publish: str) -> None:
 
     Raises InputError for a run without a two-tower model whose every position may be asked, and without its clean log.
     """
-    run = open_run(run_folder)
-    if "two_tower" not in run.models or run.config.two_tower.encoder == "bert":
-        raise InputError("the head needs a two-tower model with a causal encoder", file=run_folder)
-    events = _events(run)
+    run = open_for_head(run_folder)
+    events = clean_events(run)
     retrieval = load_two_tower(run)
     table, space = retrieval.model.table(), run.data.space
     is_bot = _truth(run)
-    kept = {user.decode("utf-8") for batch in read_users(run.data).as_numpy_iterator() for user in batch["user"]}
-    people = _encoded(events, kept.difference(is_bot.index[is_bot]), space)
+    kept = users_of_the_run(run)
+    people = encoded(events, kept.difference(is_bot.index[is_bot]), space)
     print(f"fitting the risk head on {len(people.users):,} users")
-    head = fit_risk(retrieval, table, _encoded(events, kept, space), space.max_length, config)
+    head = fit_risk(retrieval, table, encoded(events, kept, space), space.max_length, config)
     print("measuring it on the test side")
-    everybody = _encoded(events, set(events["user_id"]), space)
+    everybody = encoded(events, set(events["user_id"]), space)
     found = {
         "bots": bots(head, retrieval, table, everybody, events, is_bot, space.max_length, config),
         "take_over": take_over(head, retrieval, table, people, space.catalogue.category, space.max_length, config),
@@ -59,18 +52,6 @@ def train_risk(run_folder: Path, config: RiskConfig, publish: str) -> None:
     print(f"report: {target / page.name}")
 
 
-def _events(run: Run) -> pd.DataFrame:
-    """Return the clean log that the run was made from, bots included, with the side of every event."""
-    places = [run.directory / "clean", run.config.data]
-    folder = next((one for one in places if (one / "events.parquet").is_file()), None)
-    if folder is None:
-        raise InputError("the clean log that this run was made from is not there any more", file=places[0])
-    events, _ = read_clean_log(folder)
-    side = split_events(events, run.config.split).side
-    sided: pd.DataFrame = events.assign(side=side)[side != LEFT_OUT].reset_index(drop=True)
-    return sided
-
-
 def _truth(run: Run) -> pd.Series:
     """Which users are bots, bool by user id; empty where nobody knows."""
     path = run.config.data / "truth" / "users.csv.gz"
@@ -78,10 +59,6 @@ def _truth(run: Run) -> pd.Series:
         return pd.Series([], dtype=bool)
     truth: pd.Series = pd.read_csv(path, keep_default_na=False).set_index("user_id")["is_bot"].astype(bool)
     return truth
-
-
-def _encoded(events: pd.DataFrame, users: set[str], space: FeatureSpace) -> UserSequences:
-    return encode_users(events[events["user_id"].isin(users)].reset_index(drop=True), space)
 
 
 def _print(tasks: Mapping[str, RiskTask]) -> None:

@@ -1,5 +1,6 @@
 """How well a score finds what is wrong: ROC AUC and precision among the few that can be looked at, with intervals."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,22 +29,33 @@ def measure_detector(wrong: Bools, score: Array, clusters: Array, samples: int, 
 
     Resamples without a case of both kinds are drawn again.
     """
+    resamples = [(wrong[cases], score[cases]) for cases in _resamples(wrong, clusters, samples, seed)]
+    return Detection(
+        _interval(float(roc_auc_score(wrong, score)), [float(roc_auc_score(*one)) for one in resamples]),
+        _interval(precision_of_flagged(wrong, score), [precision_of_flagged(*one) for one in resamples]),
+    )
+
+
+def auc_interval(positive: Bools, score: Array, clusters: Array, samples: int, seed: int) -> Interval:
+    """Return the ROC AUC of a score [cases] and its interval, resampling as `measure_detector` does."""
+    resamples = _resamples(positive, clusters, samples, seed)
+    aucs = [float(roc_auc_score(positive[cases], score[cases])) for cases in resamples]
+    return _interval(float(roc_auc_score(positive, score)), aucs)
+
+
+def _resamples(positive: Bools, clusters: Array, samples: int, seed: int) -> Iterator[Array]:
+    """Yield the cases of each resample of the users, with cases of both kinds in it."""
     users, user = np.unique(clusters, return_inverse=True)
     order = np.argsort(user, kind="stable")
     bounds = np.searchsorted(user[order], np.arange(len(users) + 1))
     random = np.random.default_rng(seed)
-    aucs: list[float] = []
-    precisions: list[float] = []
-    while len(aucs) < samples:
-        drawn = random.integers(len(users), size=len(users))
-        cases = np.concatenate([order[bounds[one] : bounds[one + 1]] for one in drawn])
-        if wrong[cases].any() and not wrong[cases].all():
-            aucs.append(roc_auc_score(wrong[cases], score[cases]))
-            precisions.append(precision_of_flagged(wrong[cases], score[cases]))
-    return Detection(
-        _interval(float(roc_auc_score(wrong, score)), aucs),
-        _interval(precision_of_flagged(wrong, score), precisions),
-    )
+    drawn = 0
+    while drawn < samples:
+        chosen = random.integers(len(users), size=len(users))
+        cases = np.concatenate([order[bounds[one] : bounds[one + 1]] for one in chosen])
+        if positive[cases].any() and not positive[cases].all():
+            drawn += 1
+            yield cases
 
 
 def precision_of_flagged(wrong: Bools, score: Array, share: float = FLAGGED) -> float:

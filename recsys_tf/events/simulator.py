@@ -17,8 +17,10 @@ import pandas as pd
 from recsys_tf.config import SimulateConfig
 from recsys_tf.errors import InputError
 from recsys_tf.events import simulated_laws as laws
+from recsys_tf.events.judge import Judge
 from recsys_tf.events.simulated_dirt import HEADER, csv_lines, soil
 from recsys_tf.events.simulated_events import act_out, run_bots
+from recsys_tf.events.simulated_exposures import draw_exposures
 from recsys_tf.events.simulated_laws import Texts
 from recsys_tf.events.simulated_shop import make_shop, numbered
 from recsys_tf.events.simulated_tables import (
@@ -43,7 +45,7 @@ class Simulation:
     each of `events` in their order (user_id, timestamp, next_category, probability); an upper bound on what a model
     can reach, meant for those whose next event is of an item. `users`: is_bot, tastes and devices. `interests`:
     missions in force and their weights from a timestamp on. `steps`: mission and place on its route from a timestamp
-    on. `dirt`: line number in the file and kind of every row that is not genuine. `shop`: facts for the judge, as JSON.
+    on. `dirt`: line number in the file and kind of every row that is not genuine. `shop`: facts for the judge, as JSON. `seed`: the configuration's, for the ads, which the judge draws.
     """
 
     lines: Texts
@@ -55,6 +57,7 @@ class Simulation:
     steps: pd.DataFrame
     dirt: pd.DataFrame
     shop: dict[str, Any]
+    seed: int
 
 
 def simulate(config: SimulateConfig) -> Simulation:
@@ -92,11 +95,12 @@ def simulate(config: SimulateConfig) -> Simulation:
         steps=step_table(sessions, steps, genuine, names),
         dirt=log.dirt,
         shop=shop_facts(shop),
+        seed=config.seed,
     )
 
 
 def write_simulation(simulation: Simulation, output: Path) -> None:
-    """Write user_behavior_data.csv, items.csv and the folder truth/ into `output`, each appearing only when complete.
+    """Write user_behavior_data.csv, items.csv and truth/ into `output`, each appearing only when complete.
 
     The same simulation gives the same bytes. Raises OSError when `output` cannot be written.
     """
@@ -111,6 +115,11 @@ def write_simulation(simulation: Simulation, output: Path) -> None:
         _write_gzip(folder / "steps.csv.gz", simulation.steps)
         _write_gzip(folder / "dirt.csv.gz", simulation.dirt)
         (folder / "shop.json").write_text(json.dumps(simulation.shop, separators=(",", ":")) + "\n", encoding="utf-8")
+        # Ads are drawn by the judge, who reads the truth as it is written.
+        exposures = draw_exposures(simulation.events, simulation.users, Judge.load(folder), simulation.seed)
+        _write_gzip(folder / "exposures.csv.gz", _exposure_truth(exposures.truth))
+    with published_file(output / "exposures.csv.gz") as path:
+        _write_gzip(path, exposures.log)
 
 
 def _check(config: SimulateConfig) -> None:
@@ -132,6 +141,11 @@ def _with_rounded(table: pd.DataFrame, column: str) -> pd.DataFrame:
     texts = np.append("0." + decimals, "1.0000")
     rounded = np.rint(table[column].to_numpy() * 10_000).astype(np.int64)
     return table.assign(**{column: texts[rounded]})
+
+
+def _exposure_truth(table: pd.DataFrame) -> pd.DataFrame:
+    # Rates are small: six decimals.
+    return table.assign(**{name: np.char.mod("%.6f", table[name].to_numpy()) for name in ("click", "purchase")})
 
 
 def _text(header: str, lines: Texts) -> bytes:

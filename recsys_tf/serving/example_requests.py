@@ -21,7 +21,7 @@ from recsys_tf.sequences.vocabularies import FIRST, UNKNOWN
 Array = npt.NDArray[Any]
 
 # Signatures that are exported where they were asked for.
-OPTIONAL = ("look_up", "risk")
+OPTIONAL = ("look_up", "risk", "ads")
 
 _HISTORIES = 8
 _K = 10
@@ -126,6 +126,7 @@ def _requests(space: FeatureSpace, history: dict[str, Array], name: str) -> dict
         "embed_query": history | target,
         "look_up": history | target,
         "risk": history,
+        "ads": history | {"candidate": np.tile(item, (number, 1))},
         "embed_candidate": {"item_id": item},
     }
 

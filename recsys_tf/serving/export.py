@@ -18,11 +18,13 @@ from recsys_tf.config import ExportConfig
 from recsys_tf.disk_errors import as_os_errors
 from recsys_tf.errors import InputError
 from recsys_tf.evaluation.predictions import item_representations
+from recsys_tf.heads.ads import AdsHead
 from recsys_tf.heads.risk import RiskHead
 from recsys_tf.publishing import published_directory
 from recsys_tf.sequences.dataset import read_users
 from recsys_tf.sequences.feature_space import FeatureSpace
 from recsys_tf.sequences.labels import class_names
+from recsys_tf.serving.ads_signatures import AdsSignatures
 from recsys_tf.serving.check_export import check_export
 from recsys_tf.serving.example_requests import Request, example_requests
 from recsys_tf.serving.halved_signatures import HalvedSignatures
@@ -103,6 +105,9 @@ def two_tower_signatures(run: Run, config: ExportConfig) -> TwoTowerSignatures:
         more.append(HalvedSignatures(retrieval, space, history, table, rows))
     if head_folder(run, "risk").is_dir():
         more.append(RiskSignatures(RiskHead.load(head_folder(run, "risk")), retrieval, history, table))
+    if head_folder(run, "ads").is_dir():
+        ads = AdsHead.load(head_folder(run, "ads"), space.catalogue)
+        more.append(AdsSignatures(ads, retrieval, history, table))
     return TwoTowerSignatures(retrieval, space, table, config.max_k, more, history)
 
 
