@@ -29,6 +29,8 @@ class SimulateConfig:
     seed: int = 7
     # Number of item categories (article section 4.3 says 100).
     categories: int = 100
+    # Numbers in the simulated picture of an item, in column vector of the item table; 0 leaves pictures out.
+    picture_size: int = 0
     # Share of all users that are bots.
     bot_share: float = 0.02
     # Share of the rows that are exact or near-simultaneous copies.
@@ -110,6 +112,13 @@ class FeatureConfig:
     # An item, category, device, word or n-gram needs this many different users in training to get an id of its own, and
     # so does what follows what in the mixture; 1 = no such limit.
     min_users: int = 1
+    # What a device means: "joined" is one sequence of all devices of a user, "hidden" the same without knowing which,
+    # "apart" a sequence for each device.
+    devices: Literal["joined", "hidden", "apart"] = "joined"
+    # Read the words of the items' titles.
+    titles: bool = True
+    # Use the vectors of the item table, where it has any (pictures, texts that something else has read).
+    vectors: bool = True
     # Number of price buckets (equal shares of the training items).
     price_buckets: int = 10
     # An item without a price gets this statistic of the training items (article 10.3), or its events are left out.
@@ -188,8 +197,8 @@ class TwoTowerConfig:
     positions_per_sequence: int = 8
     # Mix the towers with counted transitions and the user's own items, where validation says that it helps.
     mixture: bool = True
-    # Weights of the mixture (towers, transitions, recent, frequent, searched) that another run has found; empty: they
-    # are chosen on the validation side.
+    # Weights of the mixture (towers, transitions, recent, frequent, searched, newest) that another run has found;
+    # empty: they are chosen on the validation side.
     mixture_weights: tuple[float, ...] = ()
     # full: positions whose scores of the whole catalogue stand in memory at once.
     chunk: int = 256

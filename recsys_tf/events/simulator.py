@@ -22,6 +22,7 @@ from recsys_tf.events.simulated_dirt import HEADER, csv_lines, soil
 from recsys_tf.events.simulated_events import act_out, run_bots
 from recsys_tf.events.simulated_exposures import draw_exposures
 from recsys_tf.events.simulated_laws import Texts
+from recsys_tf.events.simulated_pictures import items_with_pictures
 from recsys_tf.events.simulated_shop import make_shop, numbered
 from recsys_tf.events.simulated_tables import (
     event_table,
@@ -88,7 +89,7 @@ def simulate(config: SimulateConfig) -> Simulation:
     return Simulation(
         lines=log.lines,
         events=events.take(order).reset_index(drop=True),
-        items=shop.item_table(),
+        items=items_with_pictures(shop, config),
         best_guesses=best_guesses.take(order).reset_index(drop=True),
         users=user_table(users, names, bots),
         interests=interest_table(interests, names),
@@ -100,7 +101,7 @@ def simulate(config: SimulateConfig) -> Simulation:
 
 
 def write_simulation(simulation: Simulation, output: Path) -> None:
-    """Write user_behavior_data.csv, items.csv and truth/ into `output`, each appearing only when complete.
+    """Write user_behavior_data.csv, items.csv, contacts.csv and truth/ into `output`, each appearing only when whole.
 
     The same simulation gives the same bytes. Raises OSError when `output` cannot be written.
     """
@@ -123,10 +124,10 @@ def write_simulation(simulation: Simulation, output: Path) -> None:
 
 
 def _check(config: SimulateConfig) -> None:
-    for name, least in (("users", 1), ("items", 1), ("days", 1), ("categories", 1), ("seed", 0)):
+    for name, least in (("users", 1), ("items", 1), ("days", 1), ("categories", 1), ("seed", 0), ("picture_size", 0)):
         value = getattr(config, name)
         if value < least:
-            raise InputError(f"--{name} must be at least {least}, not {value}")
+            raise InputError(f"--{name.replace('_', '-')} must be at least {least}, not {value}")
     if config.items < config.categories:
         raise InputError(f"--items must be at least --categories ({config.categories}), not {config.items}")
     for name in ("bot_share", "duplicate_share", "malformed_share"):

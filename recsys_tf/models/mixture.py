@@ -1,10 +1,11 @@
-"""A mixture of five voices over the catalogue: the two towers, and four that are plain counting.
+"""A mixture of six voices over the catalogue: the two towers, and five that are plain counting.
 
     towers       softmax of the scores
     transitions  what followed the user's last items in training (a Markov chain that looks a little further)
     recent       the user's own last items
     frequent     the user's own items, as often as they were there
     searched     what followed the same words in training, where the newest event is a search
+    newest       the user's very last item: what is viewed is put into the cart next
 
 Learned vectors know what is alike; counts know what is exact: that this cable was bought with this printer, that this
 user buys this milk, that these words mean this game. The weights are chosen on the validation side, so that a voice
@@ -20,7 +21,7 @@ import tensorflow as tf
 
 from recsys_tf.sequences.vocabularies import FIRST, PADDING
 
-VOICES: Final = ("towers", "transitions", "recent", "frequent", "searched")
+VOICES: Final = ("towers", "transitions", "recent", "frequent", "searched", "newest")
 
 _LAST_ITEMS = 3  # whose followers are counted
 _LAST_DECAY = 0.5  # from one of them to the one before
@@ -54,7 +55,7 @@ def fingerprint(words: Any) -> Any:
 
 
 class Mixture(tf.Module):  # type: ignore[misc]
-    """Weights float32 [5] in the order of VOICES, and the counts.
+    """Weights float32 [6] in the order of VOICES, and the counts.
 
     tuned: the weights are a variable, for a search that changes them; otherwise they are constants, and what is not
     heard costs nothing.
@@ -78,7 +79,8 @@ class Mixture(tf.Module):  # type: ignore[misc]
         """
         weights = self._fixed if self.weights is None else tf.unstack(self.weights)
         mixed = weights[0] * tf.nn.softmax(scores)
-        for voice, add in enumerate((self.add_transitions, add_recent, add_frequent, self.add_searched), start=1):
+        voices = (self.add_transitions, add_recent, add_frequent, self.add_searched, add_newest)
+        for voice, add in enumerate(voices, start=1):
             if self.weights is not None or self._fixed[voice] > 0:
                 mixed = add(mixed, ids, weights[voice])
         return mixed
@@ -119,6 +121,11 @@ def add_recent(mixed: Any, ids: dict[str, Any], weight: Any) -> Any:
 def add_frequent(mixed: Any, ids: dict[str, Any], weight: Any) -> Any:
     """Add weight × the user's own items, each as often as it was there, to float32 [queries, items]."""
     return _add_own(mixed, ids["row"], tf.cast(ids["row"] >= FIRST, tf.float32), weight)
+
+
+def add_newest(mixed: Any, ids: dict[str, Any], weight: Any) -> Any:
+    """Add the weight to the user's newest item in float32 [queries, items]."""
+    return _add_own(mixed, ids["row"], _decayed(ids["row"], 0.0), weight)
 
 
 def _add_own(mixed: Any, rows: Any, values: Any, weight: Any) -> Any:

@@ -19,6 +19,7 @@ from recsys_tf.events.schema import BEHAVIORS, has_time
 from recsys_tf.publishing import published_directory
 from recsys_tf.sequences.catalogue import build_catalogue
 from recsys_tf.sequences.crowds import crowd_of
+from recsys_tf.sequences.devices import by_device
 from recsys_tf.sequences.feature_space import FeatureSpace
 from recsys_tf.sequences.features import EventIds, word_ids, words_of
 from recsys_tf.sequences.filters import bot_like_users, k_core
@@ -51,6 +52,9 @@ def prepare(events: pd.DataFrame, items: pd.DataFrame, settings: PrepareSettings
     """
     _check_size(events)
     _check_features(settings.features)
+    events = by_device(events, settings.features.devices)
+    if not settings.features.vectors:
+        items = items.drop(columns="vector", errors="ignore")
     split = split_events(events, settings.split)
     events = events.assign(side=split.side)[split.side != LEFT_OUT]
     before = len(events)
@@ -105,9 +109,10 @@ def fit_feature_space(training: pd.DataFrame, items: pd.DataFrame, settings: Pre
     prices = known["price"].to_numpy(np.float64)
     priced = prices[prices > 0]
     scaler = fit_log_scaler(priced)
-    words = _fit_words(training["query"], known["title"], config, crowd.words)
+    titles = items["title"] if config.titles else pd.Series("", index=items.index, dtype="str")
+    words = _fit_words(training["query"], titles[known.index], config, crowd.words)
     table = words.table()
-    title_words = _encode(items["title"], lambda title: word_ids(title, table, config.words, config.ngrams))
+    title_words = _encode(titles, lambda title: word_ids(title, table, config.words, config.ngrams))
     return FeatureSpace(
         items=vocabulary,
         categories=categories,

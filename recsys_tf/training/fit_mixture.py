@@ -139,4 +139,6 @@ def load_mixture(path: Path) -> tuple[npt.NDArray[np.float32], Counts]:
     with np.load(path) as arrays:
         transitions = Followers(arrays["followers"], arrays["shares"])
         searches = Followers(arrays["found"], arrays["found_shares"])
-        return arrays["weights"], Counts(transitions, searches, arrays["search_keys"])
+        # Runs of an earlier version know one voice less.
+        weights = np.pad(arrays["weights"], (0, len(VOICES) - len(arrays["weights"])))
+        return weights, Counts(transitions, searches, arrays["search_keys"])

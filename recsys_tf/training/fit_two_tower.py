@@ -148,8 +148,8 @@ def _search(model: TwoTower, data: PreparedData, counts: Counts, validation: Val
         tuned.weights.assign(weights.astype(np.float32))
         return ndcg_and_hits(rank())[0]
 
-    # Where what the user had is taken out of the answers, these two have nothing to say.
-    silent = ["recent", "frequent"] if validation.remove_seen else []
+    # Where what the user had is taken out of the answers, these have nothing to say.
+    silent = ["recent", "frequent", "newest"] if validation.remove_seen else []
     silent += [] if len(counts.search_keys) else ["searched"]
     weights = search_weights(quality, [voice for voice in VOICES if voice not in silent])
     heard = ", ".join(f"{name} {weight:.3f}" for name, weight in zip(VOICES, weights, strict=True) if weight)

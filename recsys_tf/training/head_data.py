@@ -19,6 +19,8 @@ def open_for_head(folder: Path) -> Run:
     run = open_run(folder)
     if "two_tower" not in run.models or run.config.two_tower.encoder == "bert":
         raise InputError("the head needs a two-tower model with a causal encoder", file=folder)
+    if run.config.features.devices != "joined":
+        raise InputError("the head needs a run whose users' devices are joined", file=folder)
     return run
 
 

@@ -27,7 +27,7 @@ from recsys_tf.training.fit_mixture import count
 from recsys_tf.training.fit_two_tower import new_two_tower
 
 CONFIG = EvaluateConfig(max_queries=0)
-ONLY_THE_USERS_OWN = np.array([0.0, 0.0, 1.0, 0.0, 0.0], np.float32)
+ONLY_THE_USERS_OWN = np.array([0.0, 0.0, 1.0, 0.0, 0.0, 0.0], np.float32)
 
 
 @pytest.fixture(scope="module")

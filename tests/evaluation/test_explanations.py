@@ -18,7 +18,7 @@ from recsys_tf.training.fit_mixture import count
 from recsys_tf.training.fit_two_tower import new_two_tower
 
 CONFIG = EvaluateConfig(explained=40, bootstrap_samples=50, max_queries=200)
-ONLY_THE_USERS_OWN = np.array([0.0, 0.0, 1.0, 0.0, 0.0], np.float32)
+ONLY_THE_USERS_OWN = np.array([0.0, 0.0, 1.0, 0.0, 0.0, 0.0], np.float32)
 
 
 def test_events_are_taken_out_of_a_history() -> None:

@@ -263,7 +263,7 @@ def test_the_page_of_both_and_its_json(tiny: TrainConfig) -> None:
 
 
 def test_what_the_mixture_adds_is_a_row_of_its_own(tiny: TrainConfig) -> None:
-    given = dataclasses.replace(tiny.two_tower, mixture_weights=(0.1, 0.9, 0.0, 0.0, 0.0))
+    given = dataclasses.replace(tiny.two_tower, mixture_weights=(0.1, 0.9, 0.0, 0.0, 0.0, 0.0))
     config = dataclasses.replace(tiny, model="two_tower", two_tower=given)
     directory = train(config)
     mixed = evaluate_run(open_run(directory), config.evaluate, directory).recommenders

@@ -95,6 +95,9 @@ def slow_voice(voice: str) -> Any:
             case "frequent":
                 for row in newest_first:
                     spoken[user, row - FIRST] += 1 / len(newest_first)
+            case "newest":
+                for row in newest_first[:1]:
+                    spoken[user, row - FIRST] += 1
             case "searched":
                 for item, share in FOUND.items() if user == 1 else ():
                     spoken[user, item] += share
@@ -102,7 +105,7 @@ def slow_voice(voice: str) -> Any:
 
 
 def test_the_towers_alone_are_a_softmax() -> None:
-    assert mixed([1.0, 0.0, 0.0, 0.0, 0.0]) == pytest.approx(softmax(), abs=1e-6)
+    assert mixed([1.0, 0.0, 0.0, 0.0, 0.0, 0.0]) == pytest.approx(softmax(), abs=1e-6)
 
 
 @pytest.mark.parametrize("tuned", [False, True])
@@ -117,7 +120,7 @@ def test_every_voice_alone(voice: str, tuned: bool) -> None:
 
 @pytest.mark.parametrize("tuned", [False, True])
 def test_the_voices_together(tuned: bool) -> None:
-    weights = [0.4, 0.2, 0.2, 0.1, 0.1]
+    weights = [0.4, 0.2, 0.1, 0.1, 0.1, 0.1]
     expected = weights[0] * softmax() + sum(
         weight * slow_voice(voice) for weight, voice in zip(weights[1:], VOICES[1:], strict=True)
     )
@@ -128,21 +131,21 @@ def test_the_voices_together(tuned: bool) -> None:
 
 
 def test_an_empty_history_hears_only_the_towers() -> None:
-    got = mixed([0.4, 0.2, 0.2, 0.1, 0.1])
+    got = mixed([0.4, 0.2, 0.1, 0.1, 0.1, 0.1])
     assert got[EMPTY] == pytest.approx(0.4 * softmax()[EMPTY], abs=1e-6)
 
 
 def test_the_weights_of_a_search_can_be_changed() -> None:
-    mixture = Mixture(np.array([1.0, 0.0, 0.0, 0.0, 0.0], np.float32), counts(), tuned=True)
+    mixture = Mixture(np.array([1.0, 0.0, 0.0, 0.0, 0.0, 0.0], np.float32), counts(), tuned=True)
     assert mixture.weights is not None
-    mixture.weights.assign([0.0, 0.0, 1.0, 0.0, 0.0])
+    mixture.weights.assign([0.0, 0.0, 1.0, 0.0, 0.0, 0.0])
     got = mixture(tf.constant(scores()), ids()).numpy()
     assert got == pytest.approx(slow_voice("recent"), abs=1e-6)
 
 
 @pytest.mark.parametrize("length", [1, 2])
 def test_a_history_may_be_shorter_than_what_is_looked_back_at(length: int) -> None:
-    mixture = Mixture(np.array([0.5, 0.5, 0.0, 0.0, 0.0], np.float32), counts())
+    mixture = Mixture(np.array([0.5, 0.5, 0.0, 0.0, 0.0, 0.0], np.float32), counts())
     rows = tf.constant([[1, 9][:length]], tf.int64)
     history = {"row": rows, "behavior": tf.ones_like(rows), "words": tf.zeros([1, length, 0], tf.int64)}
     got = mixture(tf.zeros([1, ITEMS]), history).numpy()[0]
@@ -153,11 +156,11 @@ def test_a_history_may_be_shorter_than_what_is_looked_back_at(length: int) -> No
 
 
 def test_compiled_it_answers_the_same() -> None:
-    mixture = Mixture(np.array([0.4, 0.2, 0.2, 0.1, 0.1], np.float32), counts())
+    mixture = Mixture(np.array([0.4, 0.2, 0.1, 0.1, 0.1, 0.1], np.float32), counts())
     spec_of_ids = {name: tf.TensorSpec([None] * len(value.shape), tf.int64) for name, value in ids().items()}
     spec = [tf.TensorSpec([None, ITEMS], tf.float32), spec_of_ids]
     compiled = tf.function(mixture, input_signature=spec, autograph=False)
-    assert compiled(scores(), ids()).numpy() == pytest.approx(mixed([0.4, 0.2, 0.2, 0.1, 0.1]), abs=1e-6)
+    assert compiled(scores(), ids()).numpy() == pytest.approx(mixed([0.4, 0.2, 0.1, 0.1, 0.1, 0.1]), abs=1e-6)
 
 
 def test_a_fingerprint_does_not_depend_on_padding_and_does_on_the_order() -> None:
@@ -173,5 +176,5 @@ def test_without_searches_in_training_the_voice_is_silent() -> None:
     nothing = Counts(
         transitions(), Followers(np.zeros((0, 1), np.int32), np.zeros((0, 1), np.float32)), np.zeros(0, int)
     )
-    mixture = Mixture(np.array([0.5, 0.0, 0.0, 0.0, 0.5], np.float32), nothing)
+    mixture = Mixture(np.array([0.5, 0.0, 0.0, 0.0, 0.5, 0.0], np.float32), nothing)
     assert mixture(tf.constant(scores()), ids()).numpy() == pytest.approx(0.5 * softmax(), abs=1e-6)

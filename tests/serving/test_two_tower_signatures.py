@@ -25,7 +25,7 @@ def signatures(data: PreparedData, mixed: bool, max_k: int = ALL, config: TwoTow
     model = new_two_tower(data, config)
     for weight in model.trainable_weights:
         weight.assign(tf.random.normal(weight.shape, stddev=0.2))
-    shares = np.array([0.5, 0.2, 0.1, 0.1, 0.1], np.float32)
+    shares = np.array([0.5, 0.1, 0.1, 0.1, 0.1, 0.1], np.float32)
     assert len(shares) == len(VOICES)
     mixture = Mixture(shares, count(data)) if mixed else None
     return TwoTowerSignatures(Retrieval(model, data.space, mixture), data.space, model.table(), max_k)

@@ -73,7 +73,7 @@ def test_transitions_do_not_go_from_one_user_to_the_next(prepared: PreparedData)
 
 
 def test_the_search_finds_the_weights_that_rank_best() -> None:
-    best = np.array([1.0, 0.1, 0.0, 0.35, 0.2])
+    best = np.array([1.0, 0.1, 0.0, 0.35, 0.2, 0.6])
     asked = []
 
     def quality(weights: Any) -> float:
@@ -82,12 +82,12 @@ def test_the_search_finds_the_weights_that_rank_best() -> None:
         return -float(((weights / weights[0] - best) ** 2).sum())
 
     assert search_weights(quality) == pytest.approx(best / best.sum())
-    assert len(asked) < 100
+    assert len(asked) < 120
 
 
 def test_without_a_gain_the_towers_speak_alone() -> None:
-    assert search_weights(lambda _: 0.25).tolist() == [1.0, 0.0, 0.0, 0.0, 0.0]
-    assert search_weights(lambda weights: float(weights[0])).tolist() == [1.0, 0.0, 0.0, 0.0, 0.0]
+    assert search_weights(lambda _: 0.25).tolist() == [1.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+    assert search_weights(lambda weights: float(weights[0])).tolist() == [1.0, 0.0, 0.0, 0.0, 0.0, 0.0]
 
 
 def test_only_voices_that_may_speak_are_tried() -> None:
@@ -123,7 +123,7 @@ def test_a_mixture_survives_the_file(tmp_path: Path) -> None:
     counts = Counts(transitions, searches, np.array([-7]))
     save_mixture(tmp_path / "mixture.npz", np.array([0.5, 0.25, 0.125, 0.0, 0.125]), counts)
     weights, loaded = load_mixture(tmp_path / "mixture.npz")
-    assert weights.tolist() == [0.5, 0.25, 0.125, 0.0, 0.125]
+    assert weights.tolist() == [0.5, 0.25, 0.125, 0.0, 0.125, 0.0]
     assert loaded.search_keys.tolist() == [-7]
     for got, kept in ((loaded.transitions, transitions), (loaded.searches, searches)):
         assert got.items.tolist() == kept.items.tolist()

@@ -108,9 +108,9 @@ def test_without_questions_the_loss_decides(tmp_path: Path) -> None:
     retrieval, history = fit(data, tmp_path / "run", config, dataclasses.replace(SHORT, epochs=2))
     assert set(history) - {"joules"} == {"loss", "seconds", "cpu_seconds"}
     assert retrieval.mixture is None
-    given = dataclasses.replace(config, mixture_weights=(3.0, 1.0, 0.0, 0.0, 0.0))
+    given = dataclasses.replace(config, mixture_weights=(3.0, 1.0, 0.0, 0.0, 0.0, 0.0))
     retrieval, _ = fit(data, tmp_path / "given", given, SHORT)
-    assert load_mixture(tmp_path / "given" / "mixture.npz")[0].tolist() == [0.75, 0.25, 0.0, 0.0, 0.0]
+    assert load_mixture(tmp_path / "given" / "mixture.npz")[0].tolist() == [0.75, 0.25, 0.0, 0.0, 0.0, 0.0]
     assert retrieval.mixture is not None
     for wrong in ((1.0, 0.5), (0.0, 1.0, 0.0, 0.0, 0.0), (1.0, -0.5, 0.0, 0.0, 0.0)):
         with pytest.raises(InputError, match="give 5 numbers, of towers"):

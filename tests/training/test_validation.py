@@ -94,7 +94,7 @@ def test_fixed_towers_rank_as_towers_that_are_asked_each_time(prepared: Prepared
     alone = fixed()
     assert (alone == asked()).all()
     assert tuned.weights is not None
-    tuned.weights.assign([0.5, 0.3, 0.1, 0.1, 0.0])
+    tuned.weights.assign([0.5, 0.3, 0.1, 0.05, 0.0, 0.05])
     mixed = fixed()
     assert (mixed == asked()).all()
     assert (mixed != alone).mean() > 0.1
