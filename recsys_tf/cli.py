@@ -23,6 +23,7 @@ from recsys_tf.commands import (
     PrepareCommand,
     RecommendCommand,
     RiskCommand,
+    ServiceCommand,
     TablesCommand,
 )
 from recsys_tf.config import Preset, ServeConfig, SimulateConfig, TrainConfig, preset
@@ -185,6 +186,14 @@ def _train_risk(arguments: list[str]) -> None:
     train_risk(chosen_run(command.run), command.risk, command.publish)
 
 
+def _train_service(arguments: list[str]) -> None:
+    from recsys_tf.service_head import train_service
+    from recsys_tf.training.runs import chosen_run
+
+    command = _parse("train --head service", ServiceCommand, arguments)
+    train_service(chosen_run(command.run), command.service, command.publish)
+
+
 def _train_ads(arguments: list[str]) -> None:
     from recsys_tf.ads_head import train_ads
     from recsys_tf.training.runs import chosen_run
@@ -193,7 +202,7 @@ def _train_ads(arguments: list[str]) -> None:
     train_ads(chosen_run(command.run), command.ads, command.publish)
 
 
-_HEADS: dict[str, Callable[[list[str]], None]] = {"ads": _train_ads, "risk": _train_risk}
+_HEADS: dict[str, Callable[[list[str]], None]] = {"ads": _train_ads, "risk": _train_risk, "service": _train_service}
 
 
 def _evaluate(arguments: list[str]) -> None:

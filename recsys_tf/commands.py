@@ -14,6 +14,7 @@ from recsys_tf.config import (
     FeatureConfig,
     FilterConfig,
     RiskConfig,
+    ServiceConfig,
     SplitConfig,
 )
 
@@ -85,6 +86,17 @@ class RiskCommand:
     # Also write the figures as one small JSON file for the README's tables: <results>/<name>.json.
     publish: str = ""
     risk: Annotated[RiskConfig, _BARE] = field(default_factory=RiskConfig)
+
+
+@dataclass(frozen=True)
+class ServiceCommand:
+    """Fit the service head on a finished run's frozen two-tower model and contacts with customer service."""
+
+    # The run's folder; empty means the newest in data/runs.
+    run: str = ""
+    # Also write the figures as one small JSON file for the README's tables: <results>/<name>.json.
+    publish: str = ""
+    service: Annotated[ServiceConfig, _BARE] = field(default_factory=ServiceConfig)
 
 
 @dataclass(frozen=True)

@@ -304,6 +304,20 @@ class RiskConfig:
 
 
 @dataclass(frozen=True)
+class ServiceConfig:
+    """The service head: why a user gets in touch with customer service, and what to answer."""
+
+    # The contacts: user_id, timestamp, reason, words; empty means contacts.csv beside the log of the run.
+    contacts: str = ""
+    # The answers: reason, en, zh; empty means those of the simulated shop.
+    answers: str = ""
+    # Resamples of users behind each 95 % interval.
+    bootstrap_samples: int = 1000
+    # Seed of the resampling.
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class ExportConfig:
     """The SavedModel."""
 

@@ -18,6 +18,9 @@ from recsys_tf.config import SimulateConfig
 from recsys_tf.errors import InputError
 from recsys_tf.events import simulated_laws as laws
 from recsys_tf.events.judge import Judge
+from recsys_tf.events.simulated_contact_truth import contact_guess_table
+from recsys_tf.events.simulated_contact_words import sentences
+from recsys_tf.events.simulated_contacts import contact_table, find_causes, make_contacts
 from recsys_tf.events.simulated_dirt import HEADER, csv_lines, soil
 from recsys_tf.events.simulated_events import act_out, run_bots
 from recsys_tf.events.simulated_exposures import draw_exposures
@@ -46,7 +49,9 @@ class Simulation:
     each of `events` in their order (user_id, timestamp, next_category, probability); an upper bound on what a model
     can reach, meant for those whose next event is of an item. `users`: is_bot, tastes and devices. `interests`:
     missions in force and their weights from a timestamp on. `steps`: mission and place on its route from a timestamp
-    on. `dirt`: line number in the file and kind of every row that is not genuine. `shop`: facts for the judge, as JSON. `seed`: the configuration's, for the ads, which the judge draws.
+    on. `contacts`: user_id, timestamp, reason and words of contacts with customer service in order of time, and
+    `contact_guesses` the best possible guess at each. `dirt`: line number in the file and kind of every row that is not
+    genuine. `shop`: facts for the judge, as JSON. `seed`: the configuration's, for the ads, which the judge draws.
     """
 
     lines: Texts
@@ -56,6 +61,8 @@ class Simulation:
     users: pd.DataFrame
     interests: pd.DataFrame
     steps: pd.DataFrame
+    contacts: pd.DataFrame
+    contact_guesses: pd.DataFrame
     dirt: pd.DataFrame
     shop: dict[str, Any]
     seed: int
@@ -82,6 +89,8 @@ def simulate(config: SimulateConfig) -> Simulation:
     happenings = (genuine, automatic)
     user_ids = np.concatenate([names[genuine.user], names[config.users + automatic.user]])
     events = event_table(shop, happenings, user_ids)
+    causes = find_causes(shop, users, genuine)
+    contacts = make_contacts(config, causes, genuine)
     guesses = (guess_next(shop, sessions, steps, interests, genuine), guess_bots(shop, automatic))
     best_guesses = guess_table(shop, events, guesses)
     log = soil(config, events.sort_values(["timestamp", "user_id"], ignore_index=True))
@@ -94,6 +103,8 @@ def simulate(config: SimulateConfig) -> Simulation:
         users=user_table(users, names, bots),
         interests=interest_table(interests, names),
         steps=step_table(sessions, steps, genuine, names),
+        contacts=contact_table(contacts, names, sentences(contacts.words)),
+        contact_guesses=contact_guess_table(causes, contacts, names),
         dirt=log.dirt,
         shop=shop_facts(shop),
         seed=config.seed,
@@ -109,11 +120,14 @@ def write_simulation(simulation: Simulation, output: Path) -> None:
         path.write_bytes(_text(HEADER, simulation.lines))
     with published_file(output / "items.csv") as path:
         simulation.items.to_csv(path, index=False, lineterminator="\n")
+    with published_file(output / "contacts.csv") as path:
+        simulation.contacts.to_csv(path, index=False, lineterminator="\n")
     with published_directory(output / "truth") as folder:
         _write_gzip(folder / "events.csv.gz", _with_rounded(simulation.best_guesses, "probability"))
         _write_gzip(folder / "users.csv.gz", simulation.users)
         _write_gzip(folder / "interests.csv.gz", _with_rounded(simulation.interests, "weight"))
         _write_gzip(folder / "steps.csv.gz", simulation.steps)
+        _write_gzip(folder / "contacts.csv.gz", _contact_truth(simulation.contact_guesses))
         _write_gzip(folder / "dirt.csv.gz", simulation.dirt)
         (folder / "shop.json").write_text(json.dumps(simulation.shop, separators=(",", ":")) + "\n", encoding="utf-8")
         # Ads are drawn by the judge, who reads the truth as it is written.
@@ -142,6 +156,12 @@ def _with_rounded(table: pd.DataFrame, column: str) -> pd.DataFrame:
     texts = np.append("0." + decimals, "1.0000")
     rounded = np.rint(table[column].to_numpy() * 10_000).astype(np.int64)
     return table.assign(**{column: texts[rounded]})
+
+
+def _contact_truth(table: pd.DataFrame) -> pd.DataFrame:
+    for column in ("probability", "top_3", "said_probability", "said_top_3"):
+        table = _with_rounded(table, column)
+    return table
 
 
 def _exposure_truth(table: pd.DataFrame) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from recsys_tf.sequences.vocabularies import FIRST, UNKNOWN
 Array = npt.NDArray[Any]
 
 # Signatures that are exported where they were asked for.
-OPTIONAL = ("look_up", "risk", "ads")
+OPTIONAL = ("look_up", "risk", "ads", "intent")
 
 _HISTORIES = 8
 _K = 10
@@ -126,9 +126,17 @@ def _requests(space: FeatureSpace, history: dict[str, Array], name: str) -> dict
         "embed_query": history | target,
         "look_up": history | target,
         "risk": history,
+        "intent": history | _contacts(history) | k,
         "ads": history | {"candidate": np.tile(item, (number, 1))},
         "embed_candidate": {"item_id": item},
     }
+
+
+def _contacts(history: dict[str, Array]) -> dict[str, Array]:
+    # An hour after the newest event, with words from every second user; somebody without events comes right now.
+    newest = history["timestamp"].max(axis=1, initial=0)
+    words = np.resize(np.array(["where is my parcel", ""], object), len(newest))
+    return {"contacted": np.where(newest > 0, newest + 3_600_000, 0), "words": words}
 
 
 def _plain_words(space: FeatureSpace) -> list[str]:

@@ -20,6 +20,7 @@ from recsys_tf.errors import InputError
 from recsys_tf.evaluation.predictions import item_representations
 from recsys_tf.heads.ads import AdsHead
 from recsys_tf.heads.risk import RiskHead
+from recsys_tf.heads.service import ServiceHead
 from recsys_tf.publishing import published_directory
 from recsys_tf.sequences.dataset import read_users
 from recsys_tf.sequences.feature_space import FeatureSpace
@@ -33,6 +34,7 @@ from recsys_tf.serving.model_card import write_model_card
 from recsys_tf.serving.model_folders import version_folders
 from recsys_tf.serving.requirements import check_requirements
 from recsys_tf.serving.risk_signatures import RiskSignatures
+from recsys_tf.serving.service_signatures import ServiceSignatures
 from recsys_tf.serving.signatures import ClassifierSignatures
 from recsys_tf.serving.two_tower_signatures import SignatureSource, TwoTowerSignatures
 from recsys_tf.serving.warm_up_requests import write_warm_up
@@ -105,6 +107,9 @@ def two_tower_signatures(run: Run, config: ExportConfig) -> TwoTowerSignatures:
         more.append(HalvedSignatures(retrieval, space, history, table, rows))
     if head_folder(run, "risk").is_dir():
         more.append(RiskSignatures(RiskHead.load(head_folder(run, "risk")), retrieval, history, table))
+    if head_folder(run, "service").is_dir():
+        service = ServiceHead.load(head_folder(run, "service"), space)
+        more.append(ServiceSignatures(service, retrieval, history, table))
     if head_folder(run, "ads").is_dir():
         ads = AdsHead.load(head_folder(run, "ads"), space.catalogue)
         more.append(AdsSignatures(ads, retrieval, history, table))
