@@ -19,6 +19,8 @@ from recsys_tf.events.importers import import_log
 from recsys_tf.events.simulator import simulate, write_simulation
 from recsys_tf.sequences.dataset import PreparedData, open_prepared
 from recsys_tf.sequences.prepare import PrepareSettings, prepare
+from recsys_tf.training.runs import Run, open_run
+from recsys_tf.workflow import train
 
 ROOT = Path(__file__).resolve().parent.parent
 DATASETS = ROOT.parent / "shared" / "datasets"
@@ -73,3 +75,30 @@ def datasets() -> Path:
     if not DATASETS.is_dir():
         pytest.skip("the real data sets are not beside this checkout (../shared/datasets)")
     return DATASETS
+
+
+@pytest.fixture(scope="session")
+def shop_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A larger simulated shop, with ads and contacts that something can be learnt from."""
+    folder = tmp_path_factory.mktemp("larger_shop")
+    write_simulation(simulate(SimulateConfig(users=400, items=300, days=30, seed=3)), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def head_run(shop_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A two-tower model of it, trained for one epoch, for the heads that build on a finished run."""
+    folder = tmp_path_factory.mktemp("heads")
+    quick = preset("quick")
+    config = dataclasses.replace(
+        quick,
+        model="two_tower",
+        data=shop_folder,
+        run=str(folder / "run"),
+        features=FeatureConfig(max_length=20, words=4),
+        two_tower=dataclasses.replace(quick.two_tower, width=16),
+        two_tower_fit=dataclasses.replace(quick.two_tower_fit, epochs=1),
+        evaluate=dataclasses.replace(quick.evaluate, bootstrap_samples=20, max_queries=200, last_click=0),
+        export=dataclasses.replace(quick.export, output=folder / "saved_models"),
+    )
+    return open_run(train(config))

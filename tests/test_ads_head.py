@@ -1,6 +1,5 @@
 """`run.py train --head ads`: from a finished run and an ad log to figures, a report, and a served signature."""
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -11,44 +10,21 @@ import pytest
 import tensorflow as tf
 
 from recsys_tf.cli import main
-from recsys_tf.config import FeatureConfig, SimulateConfig, TrainConfig, preset
-from recsys_tf.events.simulator import simulate, write_simulation
 from recsys_tf.heads.ads import FEATURES, AdsHead, PairFeatures
 from recsys_tf.sequences.vocabularies import FIRST
 from recsys_tf.serving.example_requests import example_requests
 from recsys_tf.serving.export import export_model
 from recsys_tf.training.fit_ads import pairs_of
 from recsys_tf.training.head_data import clean_events, encoded, users_of_the_run
-from recsys_tf.training.runs import Run, head_folder, load_two_tower, open_run
-from recsys_tf.workflow import train
+from recsys_tf.training.runs import Run, head_folder, load_two_tower
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("shop")
-    write_simulation(simulate(SimulateConfig(users=400, items=300, days=30, seed=3)), folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def run(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    folder = tmp_path_factory.mktemp("head")
-    quick = preset("quick")
-    config: TrainConfig = dataclasses.replace(
-        quick,
-        model="two_tower",
-        data=shop,
-        run=str(folder / "run"),
-        features=FeatureConfig(max_length=20, words=4),
-        two_tower=dataclasses.replace(quick.two_tower, width=16),
-        two_tower_fit=dataclasses.replace(quick.two_tower_fit, epochs=1),
-        evaluate=dataclasses.replace(quick.evaluate, bootstrap_samples=20, max_queries=200),
-        export=dataclasses.replace(quick.export, output=folder / "saved_models"),
-    )
-    opened = open_run(train(config))
-    options = ["--exposures", str(shop / "exposures.csv.gz"), "--bootstrap-samples", "20", "--seeds", "2"]
-    assert main(["train", "--head", "ads", "--run", str(opened.directory), *options]) == 0
-    return opened
+def run(head_run: Run, shop_folder: Path) -> Run:
+    """The shared run, with the ads head on it."""
+    options = ["--exposures", str(shop_folder / "exposures.csv.gz"), "--bootstrap-samples", "20", "--seeds", "2"]
+    assert main(["train", "--head", "ads", "--run", str(head_run.directory), *options]) == 0
+    return head_run
 
 
 def test_the_head_stands_beside_rules_and_the_truth(run: Run) -> None:
@@ -68,7 +44,7 @@ def test_the_head_stands_beside_rules_and_the_truth(run: Run) -> None:
     assert (head_folder(run, "ads") / "reliability.png").is_file()
 
 
-def test_what_happens_later_changes_no_feature(run: Run, shop: Path) -> None:
+def test_what_happens_later_changes_no_feature(run: Run) -> None:
     space, retrieval = run.data.space, load_two_tower(run)
     table = retrieval.model.table()
     events = clean_events(run)

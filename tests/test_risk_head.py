@@ -1,6 +1,5 @@
 """`run.py train --head risk`: from a finished run to figures, a report, and a signature that a server answers."""
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -10,33 +9,18 @@ import pytest
 import tensorflow as tf
 
 from recsys_tf.cli import main
-from recsys_tf.config import FeatureConfig, TrainConfig, preset
 from recsys_tf.heads.risk import RiskHead
 from recsys_tf.serving.example_requests import example_requests
 from recsys_tf.serving.export import export_model
-from recsys_tf.training.runs import Run, head_folder, load_two_tower, open_run
-from recsys_tf.workflow import train
+from recsys_tf.training.runs import Run, head_folder, load_two_tower
 
 
 @pytest.fixture(scope="module")
-def run(raw_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    folder = tmp_path_factory.mktemp("head")
-    quick = preset("quick")
-    config: TrainConfig = dataclasses.replace(
-        quick,
-        model="two_tower",
-        data=raw_folder,
-        run=str(folder / "run"),
-        features=FeatureConfig(max_length=20, words=4),
-        two_tower=dataclasses.replace(quick.two_tower, width=16),
-        two_tower_fit=dataclasses.replace(quick.two_tower_fit, epochs=1),
-        evaluate=dataclasses.replace(quick.evaluate, bootstrap_samples=20, max_queries=200),
-        export=dataclasses.replace(quick.export, output=folder / "saved_models"),
-    )
-    opened = open_run(train(config))
+def run(head_run: Run) -> Run:
+    """The shared run, with the risk head on it."""
     few = ["--recent", "3", "--trees", "20", "--bootstrap-samples", "20"]
-    assert main(["train", "--head", "risk", "--run", str(opened.directory), *few]) == 0
-    return opened
+    assert main(["train", "--head", "risk", "--run", str(head_run.directory), *few]) == 0
+    return head_run
 
 
 def test_both_questions_are_answered_beside_rules(run: Run) -> None:
