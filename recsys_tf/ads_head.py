@@ -27,10 +27,11 @@ from recsys_tf.models.retrieval import Retrieval
 from recsys_tf.page import plain
 from recsys_tf.publishing import published_directory
 from recsys_tf.results.files import publish_result
+from recsys_tf.sequences.moments import side_of
 from recsys_tf.sequences.newest_windows import newest_windows
 from recsys_tf.sequences.shards import UserSequences
 from recsys_tf.sequences.vocabularies import FIRST
-from recsys_tf.training.fit_ads import fit_ads, pairs_of, side_of
+from recsys_tf.training.fit_ads import fit_ads, pairs_of
 from recsys_tf.training.fit_risk import in_batches, vectors_of
 from recsys_tf.training.head_data import clean_events, encoded, open_for_head, users_of_the_run
 from recsys_tf.training.runs import Run, head_folder, load_two_tower

@@ -1,6 +1,5 @@
 """`run.py train --head service`: from a finished run to figures, a report, and a signature that a server answers."""
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import pytest
 import tensorflow as tf
 
 from recsys_tf.cli import main
-from recsys_tf.config import FeatureConfig, TrainConfig, preset
 from recsys_tf.events.contacts import read_contacts
 from recsys_tf.heads.answers import read_answers
 from recsys_tf.heads.service import ServiceHead
@@ -21,28 +19,14 @@ from recsys_tf.serving.example_requests import example_requests
 from recsys_tf.serving.export import export_model
 from recsys_tf.training.fit_service import contact_data, windows_before
 from recsys_tf.training.head_data import clean_events, encoded
-from recsys_tf.training.runs import Run, head_folder, load_two_tower, open_run
-from recsys_tf.workflow import train
+from recsys_tf.training.runs import Run, head_folder, load_two_tower
 
 
 @pytest.fixture(scope="module")
-def run(raw_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    folder = tmp_path_factory.mktemp("head")
-    quick = preset("quick")
-    config: TrainConfig = dataclasses.replace(
-        quick,
-        model="two_tower",
-        data=raw_folder,
-        run=str(folder / "run"),
-        features=FeatureConfig(max_length=20, words=4),
-        two_tower=dataclasses.replace(quick.two_tower, width=16),
-        two_tower_fit=dataclasses.replace(quick.two_tower_fit, epochs=1),
-        evaluate=dataclasses.replace(quick.evaluate, bootstrap_samples=20, max_queries=200),
-        export=dataclasses.replace(quick.export, output=folder / "saved_models"),
-    )
-    opened = open_run(train(config))
-    assert main(["train", "--head", "service", "--run", str(opened.directory), "--bootstrap-samples", "20"]) == 0
-    return opened
+def run(head_run: Run) -> Run:
+    """The shared run, with the service head on it."""
+    assert main(["train", "--head", "service", "--run", str(head_run.directory), "--bootstrap-samples", "20"]) == 0
+    return head_run
 
 
 @pytest.fixture(scope="module")

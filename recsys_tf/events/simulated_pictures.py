@@ -5,7 +5,6 @@ What a picture shows is the category, the style and, less plainly, the price tie
 
 from typing import Final
 
-import numpy as np
 import pandas as pd
 
 from recsys_tf.config import SimulateConfig

@@ -30,7 +30,7 @@ class AdsSignatures(tf.Module):  # type: ignore[misc]
 
     @tf.function(input_signature=[*HISTORY, *CONTEXT, _ITEMS], autograph=False)
     def ads(self, item_id: Any, behavior: Any, query: Any, device: Any, timestamp: Any, candidate: Any) -> Tensors:
-        """History [batch, length] and candidate [batch, any] → probability, 0 where not known, and known [batch, any]."""
+        """History [batch, length], candidate [batch, any] → probability, 0 where not known, and known [batch, any]."""
         ids = self._history(item_id, behavior, query, device, timestamp)
         ids.pop(COLUMN)
         rows = self._history.rows(candidate)

@@ -16,6 +16,7 @@ from recsys_tf.config import AdsConfig
 from recsys_tf.errors import InputError
 from recsys_tf.heads.ads import FEATURES, AdsHead, Calibration, PairFeatures
 from recsys_tf.models.retrieval import Retrieval
+from recsys_tf.sequences.moments import events_before, places_of
 from recsys_tf.sequences.newest_windows import newest_windows
 from recsys_tf.sequences.shards import UserSequences
 from recsys_tf.sequences.splits import TRAINING, VALIDATION
@@ -66,9 +67,8 @@ def pairs_of(
     known = np.flatnonzero(rows >= FIRST)
     if not len(known):
         raise InputError("the ad log shows no item of the catalogue")
-    place = pd.Series(np.arange(len(sequences.users)), index=sequences.users)
     asked = exposures.iloc[known]
-    user = place.reindex(asked["user_id"]).fillna(-1).to_numpy(np.int64)
+    user = places_of(sequences, asked["user_id"])
     end = events_before(sequences, user, asked["timestamp"].to_numpy(np.int64))
     windows = newest_windows(sequences, np.maximum(user, 0), end, length) | {"candidate": rows[known][:, None]}
 
@@ -78,16 +78,6 @@ def pairs_of(
 
     found = in_batches(ask, windows)["pairs"]
     return Pairs(asked["user_id"].to_numpy(str), side[known], asked[event].to_numpy(bool), found, known)
-
-
-def events_before(sequences: UserSequences, user: Array, timestamp: Array) -> Array:
-    """How many events each user had before a moment: int64 [n]; -1 is a user of whom nothing is known, with none."""
-    counts = np.zeros(len(user), np.int64)
-    for at, (one, moment) in enumerate(zip(user.tolist(), timestamp.tolist(), strict=True)):
-        if one >= 0:
-            own = sequences.timestamp[sequences.first[one] : sequences.first[one + 1]]
-            counts[at] = np.searchsorted(own, moment, side="left")
-    return counts
 
 
 def fit_ads(pairs: Pairs, features: PairFeatures, config: AdsConfig) -> AdsHead:
@@ -140,11 +130,6 @@ def calibrate(logit: Array, answer: Array, method: str) -> Calibration:
     if len(points) < 2:
         points, shares = np.array([-1.0, 1.0]), np.repeat(shares, 2)
     return Calibration(points.astype(np.float32), shares.astype(np.float32))
-
-
-def side_of(timestamp: Array, validation_from: int, test_from: int) -> Array:
-    """Side of each exposure by the run's cuts in time: int [n]."""
-    return np.searchsorted([validation_from, test_from], timestamp, side="right")
 
 
 def graph_probabilities(head: AdsHead, pairs: Pairs) -> Array:

@@ -183,7 +183,11 @@ def test_the_same_seed_writes_the_same_bytes(simulation: Simulation, tmp_path: P
         "user_behavior_data.csv",
         "items.csv",
         "contacts.csv",
-        *(f"truth/{name}.csv.gz" for name in ("events", "users", "interests", "steps", "contacts", "dirt")),
+        "exposures.csv.gz",
+        *(
+            f"truth/{name}.csv.gz"
+            for name in ("events", "users", "interests", "steps", "contacts", "exposures", "dirt")
+        ),
         "truth/shop.json",
     }
     assert one == written(tmp_path / "two")
@@ -208,7 +212,7 @@ def test_the_embedded_log_is_what_the_defaults_write(tmp_path: Path) -> None:
     write_simulation(simulate(SimulateConfig()), tmp_path)
     for name in ("user_behavior_data.csv", "items.csv", "contacts.csv"):
         assert (tmp_path / name).read_bytes() == (data / name).read_bytes()
-    for path in sorted((data / "truth").glob("*.csv.gz")):
+    for path in [data / "exposures.csv.gz", *sorted((data / "truth").glob("*.csv.gz"))]:
         # Compressed bytes are another library's affair; what they hold is ours.
         assert gzip.decompress((tmp_path / path.relative_to(data)).read_bytes()) == gzip.decompress(path.read_bytes())
     assert sum(len(content) for content in written(tmp_path).values()) < 5_000_000
