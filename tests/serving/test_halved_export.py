@@ -9,37 +9,23 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from recsys_tf.config import FeatureConfig, TrainConfig, preset
 from recsys_tf.serving.example_requests import example_requests
 from recsys_tf.serving.export import export_model
-from recsys_tf.training.runs import Run, open_run
-from recsys_tf.workflow import train
+from recsys_tf.training.runs import Run
 
 ROWS = 4
 
 
 @pytest.fixture(scope="module")
-def run(raw_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    folder = tmp_path_factory.mktemp("halved")
-    quick = preset("quick")
-    config: TrainConfig = dataclasses.replace(
-        quick,
-        model="two_tower",
-        data=raw_folder,
-        run=str(folder / "run"),
-        features=FeatureConfig(max_length=10, words=4),
-        two_tower=dataclasses.replace(quick.two_tower, width=16),
-        two_tower_fit=dataclasses.replace(quick.two_tower_fit, epochs=1),
-        evaluate=dataclasses.replace(quick.evaluate, bootstrap_samples=20, max_queries=200),
-        export=dataclasses.replace(quick.export, output=folder / "saved_models", static_rows=ROWS),
-    )
-    return open_run(train(config))
+def run(head_run: Run) -> Run:
+    return head_run
 
 
 @pytest.fixture(scope="module")
-def folder(run: Run) -> Path:
-    """The version that the training exported: it was asked in a process with TensorFlow alone before."""
-    return run.config.export.output / "two_tower" / "1"
+def folder(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An exported version: every signature was asked in a process with TensorFlow alone before."""
+    config = dataclasses.replace(run.config.export, output=tmp_path_factory.mktemp("halved"), static_rows=ROWS)
+    return export_model(run, "two_tower", config)
 
 
 @pytest.fixture(scope="module")
