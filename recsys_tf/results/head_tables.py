@@ -3,7 +3,7 @@
 from typing import Any
 
 from recsys_tf.results.files import read_result
-from recsys_tf.results.markdown import Result, interval, made_by, markdown_table
+from recsys_tf.results.markdown import Result, difference, interval, made_by, markdown_table
 
 _RISK = {"embedded-risk": "embedded log", "online-retail-risk": "`online-retail-2009`"}
 _TASKS = {"bots": "bots among people", "take_over": "accounts that somebody else went on with"}
@@ -18,6 +18,7 @@ _DEVICES = {
     "embedded-devices-hidden": "one sequence of all devices, the device not known",
     "embedded-devices-apart": "a sequence for each device",
 }
+_QUESTIONS = {"unsaid": "before anything is said", "said": "after the first words"}
 _TWO_TOWER = "two-tower"
 
 
@@ -57,6 +58,21 @@ def ads() -> str:
             f"{found['exposures']:,} exposures of the test window, {found['answers']:,} clicked. {made_by([result])}",
         ]
     )
+
+
+def service() -> str:
+    """How well the reason of a contact is guessed, before and after the user's first words."""
+    result = read_result("embedded-service")
+    rows = []
+    for name, title in _QUESTIONS.items():
+        found = result["questions"][name]
+        rows.append([f"*{title}, {found['contacts']:,} contacts of {found['users']:,} users*", "", "", ""])
+        for one, row in _highest_first(found["rows"], "top_1"):
+            rows.append([one, *(interval(row[figure]) for figure in ("top_1", "top_3", "macro_f1"))])
+        ahead = difference(found["ahead_of_plain"])
+        rows.append([f"the head leads {found['plain']} by", ahead, "", ""])
+    table = markdown_table(["why does a user get in touch? embedded log", "top-1", "top-3", "macro F1"], rows)
+    return f"{table}\n\n{made_by([result])}"
 
 
 def last_click() -> str:
