@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from recsys_tf.cli import main
+from recsys_tf.evaluation.evaluate import evaluate_run
 from recsys_tf.events.contacts import read_contacts
 from recsys_tf.heads.answers import read_answers
 from recsys_tf.heads.service import ServiceHead
@@ -201,3 +202,12 @@ def test_a_teams_own_contacts_have_their_own_reasons(
     finally:
         for name, content in before.items():
             (kept / name).write_bytes(content)
+
+
+def test_the_runs_report_has_a_row_of_the_head(run: Run, tmp_path: Path) -> None:
+    evaluation = evaluate_run(run, run.config.evaluate, tmp_path)
+    page = evaluation.page.read_text(encoding="utf-8")
+    assert "Heads on the representation" in page
+    report = json.loads((head_folder(run, "service") / "report.json").read_text(encoding="utf-8"))
+    shown = report["questions"]["unsaid"]["rows"]["service head"]["top_1"]["mean"]
+    assert f"<td>{shown:.3f} [" in page

@@ -16,6 +16,7 @@ from recsys_tf.evaluation.bootstrap import Difference
 from recsys_tf.evaluation.classifier_evaluation import ClassifierFigures, evaluate_classifier, read_ceiling
 from recsys_tf.evaluation.classifier_report import classifier_section
 from recsys_tf.evaluation.explanations import Faithfulness
+from recsys_tf.evaluation.heads_section import heads_section
 from recsys_tf.evaluation.last_click import LastClick
 from recsys_tf.evaluation.measured_recommenders import measure_recommenders
 from recsys_tf.evaluation.predictions import Predictions, item_representations, make_predictor
@@ -81,6 +82,8 @@ def evaluate_run(run: Run, config: EvaluateConfig, directory: Path) -> Evaluatio
     if recommenders is not None:
         sections += recommender_sections(recommenders, config, run.facts["history"].get("two_tower"), directory)
     sections.append(training_cost_section(run.facts["history"]))
+    heads = heads_section(run.directory / "heads")
+    sections += [heads] if heads is not None else []
     report = Report(
         title=f"{run_directory(run.config).name}: {'; '.join(_models(run).values())}",
         facts=_facts(run, asked, config),

@@ -17,7 +17,7 @@ _ABOUT = {
     "leaves them out of training.",
     "take_over": "Each account once as it is and once with the newest events of another one in place of its own.",
 }
-_OURS = (SURPRISE, ESTRANGEMENT, ISOLATION, TOGETHER)
+OURS = (SURPRISE, ESTRANGEMENT, ISOLATION, TOGETHER)
 
 
 def write_risk_report(directory: Path, run: str, tasks: Mapping[str, RiskTask], config: RiskConfig) -> Path:
@@ -41,7 +41,7 @@ def _section(name: str, task: RiskTask, directory: Path) -> Section:
         header=["score", "ROC AUC", "precision of the 1 % flagged"],
         rows=[[one, task.detectors[one].auc.text(), task.detectors[one].precision.text()] for one in order],
         caption=f"{task.cases:,} cases, {task.wrong:,} of them wrong; what is ours in bold.",
-        emphasis=[at for at, one in enumerate(order) if one in _OURS],
+        emphasis=[at for at, one in enumerate(order) if one in OURS],
     )
     return Section(
         TITLES[name], _ABOUT[name], [table], save_plots({f"{name}.png": _plot(name, task, order)}, directory)
@@ -52,7 +52,7 @@ def _plot(name: str, task: RiskTask, order: list[str]) -> Plot:
     figure, axes = canvas(7.5, 1.2 + 0.45 * len(order), TITLES[name])
     for place, one in enumerate(reversed(order)):
         auc = task.detectors[one].auc
-        colour = BLUE if one in _OURS else MUTED
+        colour = BLUE if one in OURS else MUTED
         axes.plot([auc.low, auc.high], [place, place], color=colour, lw=3, solid_capstyle="round")
         axes.plot([auc.mean], [place], "o", color=colour, markersize=7)
     axes.axvline(0.5, color=MUTED, lw=1, ls=":")
