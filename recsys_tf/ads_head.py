@@ -32,7 +32,7 @@ from recsys_tf.sequences.newest_windows import newest_windows
 from recsys_tf.sequences.shards import UserSequences
 from recsys_tf.sequences.vocabularies import FIRST
 from recsys_tf.training.fit_ads import fit_ads, pairs_of
-from recsys_tf.training.fit_risk import in_batches, vectors_of
+from recsys_tf.training.fit_risk import in_batches
 from recsys_tf.training.head_data import clean_events, encoded, open_for_head, users_of_the_run
 from recsys_tf.training.runs import Run, head_folder, load_two_tower
 
@@ -109,7 +109,7 @@ def _look_alike(
     windows = newest_windows(sequences, users, sequences.validation_end, space.max_length)
 
     def ask(ids: dict[str, Any]) -> dict[str, Any]:
-        return {"last": vectors_of(retrieval, ids, table), "mean": mean_query(retrieval, ids)}
+        return {"last": retrieval.representation(ids, table), "mean": mean_query(retrieval, ids)}
 
     vectors = in_batches(ask, windows)
     categories = np.zeros((len(users), space.categories.size))

@@ -14,7 +14,6 @@ import tensorflow as tf
 
 from recsys_tf.heads.look_alike import mean_query
 from recsys_tf.models.index import scores
-from recsys_tf.models.query_tower import ANY_BEHAVIOR
 from recsys_tf.models.retrieval import Retrieval
 from recsys_tf.sequences.catalogue import Catalogue
 from recsys_tf.sequences.vocabularies import FIRST, PADDING
@@ -56,7 +55,7 @@ class PairFeatures(tf.Module):  # type: ignore[misc]
         ids: as `Retrieval.queries` takes them, [batch, length]. candidate: int64 [batch, candidates], catalogue rows of
         items. table: [rows, width] as the model has it.
         """
-        query = retrieval.queries(ids, tf.fill([tf.shape(ids["row"])[0]], ANY_BEHAVIOR), table)
+        query = retrieval.representation(ids, table)
         item = candidate - FIRST
         towers = scores(query, retrieval.model.candidates(table))
         likely = tf.nn.log_softmax(towers)

@@ -16,7 +16,6 @@ from recsys_tf.errors import InputError
 from recsys_tf.heads.answers import LANGUAGES, Answers
 from recsys_tf.heads.linear_softmax import LinearSoftmax
 from recsys_tf.heads.service_features import ServiceFeatures
-from recsys_tf.models.query_tower import ANY_BEHAVIOR
 from recsys_tf.models.retrieval import Retrieval
 from recsys_tf.sequences.feature_space import FeatureSpace
 from recsys_tf.sequences.features import words_of
@@ -70,7 +69,7 @@ class ServiceHead(tf.Module):  # type: ignore[misc]
         right after the newest event. words: text [batch], "" for whoever has said nothing yet. table: [rows, width] as
         the model has it.
         """
-        parts = [service_vector(retrieval, ids, table), self._features(ids, contacted)]
+        parts = [retrieval.representation(ids, table), self._features(ids, contacted)]
         unsaid = self.unsaid(tf.concat(parts, axis=1))
         said = self.said(tf.concat([*parts, self.words(words)], axis=1))
         return tf.where((words == "")[:, tf.newaxis], unsaid, said)
@@ -103,8 +102,3 @@ class ServiceHead(tf.Module):  # type: ignore[misc]
             unsaid = LinearSoftmax(found["unsaid_weight"], found["unsaid_bias"])
             said = LinearSoftmax(found["said_weight"], found["said_bias"])
         return cls(space, reasons, unsaid, said, words, answers)
-
-
-def service_vector(retrieval: Retrieval, ids: Tensors, table: Any) -> Any:
-    """The representation of the user: the query tower's vector after the last event [batch, width]."""
-    return retrieval.queries(ids, tf.fill([tf.shape(ids["row"])[0]], ANY_BEHAVIOR), table)

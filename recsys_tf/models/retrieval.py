@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from recsys_tf.models.index import scores
 from recsys_tf.models.mixture import Mixture
+from recsys_tf.models.query_tower import ANY_BEHAVIOR
 from recsys_tf.models.two_tower import TwoTower
 from recsys_tf.sequences.feature_space import FeatureSpace
 from recsys_tf.sequences.features import EventFeatures
@@ -30,6 +31,10 @@ class Retrieval(tf.Module):  # type: ignore[misc]
         [rows, width] as the model has it.
         """
         return self.model.query(self._inputs(ids), target_behavior, table)
+
+    def representation(self, ids: Tensors, table: Any) -> Any:
+        """Return what the heads build on: the query after the last event, for any next behaviour [batch, width]."""
+        return self.queries(ids, tf.fill([tf.shape(ids["row"])[0]], ANY_BEHAVIOR), table)
 
     def every_query(self, ids: Tensors) -> Any:
         """Return the query at every position, for any next behaviour: float32 [batch, length, width].

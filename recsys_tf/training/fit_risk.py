@@ -12,7 +12,6 @@ from recsys_tf.config import RiskConfig
 from recsys_tf.errors import InputError
 from recsys_tf.heads.isolation_forest import ForestGraph
 from recsys_tf.heads.risk import MEASURES, RiskHead, quantiles_of
-from recsys_tf.models.query_tower import ANY_BEHAVIOR
 from recsys_tf.models.retrieval import Retrieval
 from recsys_tf.sequences.newest_windows import newest_windows
 from recsys_tf.sequences.shards import UserSequences
@@ -37,17 +36,12 @@ def fit_risk(retrieval: Retrieval, table: Any, sequences: UserSequences, length:
             f"at least {_FEWEST_USERS} are needed to say what is ordinary"
         )
     windows = newest_windows(sequences, first, sequences.training_end[first], length)
-    vectors = in_batches(lambda ids: {"vector": vectors_of(retrieval, ids, table)}, windows)["vector"]
+    vectors = in_batches(lambda ids: {"vector": retrieval.representation(ids, table)}, windows)["vector"]
     forest = IsolationForest(n_estimators=config.trees, random_state=config.seed).fit(vectors)
     measuring = RiskHead(ForestGraph.of(forest), config.recent)
     windows = newest_windows(sequences, later, sequences.validation_end[later], length)
     found = in_batches(lambda ids: measuring(retrieval, ids, table), windows)
     return RiskHead(measuring.forest, config.recent, {name: quantiles_of(found[name]) for name in MEASURES})
-
-
-def vectors_of(retrieval: Retrieval, ids: dict[str, Any], table: Any) -> Any:
-    """The user representation: the query tower's vector after the last event, for any next behaviour [batch, width]."""
-    return retrieval.queries(ids, tf.fill([tf.shape(ids["row"])[0]], ANY_BEHAVIOR), table)
 
 
 def in_batches(ask: Callable[[dict[str, Any]], dict[str, Any]], windows: dict[str, Array]) -> dict[str, Array]:

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from recsys_tf.errors import InputError
 from recsys_tf.heads.answers import Answers
 from recsys_tf.heads.linear_softmax import LinearSoftmax
-from recsys_tf.heads.service import COUNTS, SAID, UNSAID, VECTOR, WORDS, ContactWords, ServiceHead, service_vector
+from recsys_tf.heads.service import COUNTS, SAID, UNSAID, VECTOR, WORDS, ContactWords, ServiceHead
 from recsys_tf.heads.service_features import ServiceFeatures
 from recsys_tf.models.retrieval import Retrieval
 from recsys_tf.sequences.feature_space import FeatureSpace
@@ -95,7 +95,7 @@ def contact_data(
     last = windows["behavior"][np.arange(len(held)), held - 1]
 
     def ask(ids: dict[str, Any]) -> dict[str, Any]:
-        return {VECTOR: service_vector(retrieval, ids, table), COUNTS: features(ids, ids["contacted"])}
+        return {VECTOR: retrieval.representation(ids, table), COUNTS: features(ids, ids["contacted"])}
 
     words = _words(training["words"])
     said = ContactWords(words)(tf.constant(contacts["words"].tolist(), tf.string)).numpy()
