@@ -80,7 +80,8 @@ def last_click() -> str:
     result = read_result("embedded-default")
     found = result["last_click"]
     rows = [["everything", interval(found["everything"]), "–"]]
-    named = {f"the newest {number} events": one for number, one in found["by_number"].items()}
+    called = {"0": "nothing", "1": "the newest event"}
+    named = {called.get(number, f"the newest {number} events"): one for number, one in found["by_number"].items()}
     named |= {"everything but the newest event": found["without_newest"]}
     named |= {f"the history as it stood {age} before": one for age, one in found["by_age"].items()}
     rows += [[name, interval(one["ndcg"]), interval(one["lost"])] for name, one in named.items()]

@@ -11,6 +11,7 @@ from recsys_tf.errors import InputError
 from recsys_tf.publishing import published_file
 from recsys_tf.results.files import read_result
 from recsys_tf.results.markdown import interval, made_by, markdown_table, training_seconds
+from recsys_tf.results import head_tables
 from recsys_tf.results.recipe_tables import ablations, losses, sizes, training_speed
 from recsys_tf.results.serving_tables import explanations, serving_speed
 from recsys_tf.results.two_tower_tables import encoders, groceries, newcomers, public_benchmarks, search
@@ -169,4 +170,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "training-speed": training_speed,
     "serving-speed": serving_speed,
     "explanations": explanations,
+    "risk": head_tables.risk,
+    "ads": head_tables.ads,
+    "service": head_tables.service,
+    "last-click": head_tables.last_click,
+    "devices": head_tables.devices,
 }
