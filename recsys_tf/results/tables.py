@@ -9,9 +9,9 @@ from pathlib import Path
 
 from recsys_tf.errors import InputError
 from recsys_tf.publishing import published_file
+from recsys_tf.results import head_tables
 from recsys_tf.results.files import read_result
 from recsys_tf.results.markdown import interval, made_by, markdown_table, training_seconds
-from recsys_tf.results import head_tables
 from recsys_tf.results.recipe_tables import ablations, losses, sizes, training_speed
 from recsys_tf.results.serving_tables import explanations, serving_speed
 from recsys_tf.results.two_tower_tables import encoders, groceries, newcomers, public_benchmarks, search
