@@ -91,8 +91,9 @@ class CandidateTower(tf.keras.layers.Layer):  # type: ignore[misc]
         )
         held = np.count_nonzero(catalogue.title_words, axis=1)[:, np.newaxis]
         self._title_shares = tf.constant(np.where(held > 0, 1.0 / np.maximum(held, 1), 0.0), tf.float32)
-        self._vectors = tf.constant(catalogue.vectors, tf.float32) if catalogue.vectors.shape[1] else None
-        self._project = tf.keras.layers.Dense(width, use_bias=False, name="vector") if catalogue.vectors.any() else None
+        self._vectors = tf.constant(_of_usual_length_one(catalogue)) if catalogue.vectors.shape[1] else None
+        project = tf.keras.layers.Dense(width, use_bias=False, kernel_initializer=small_random(), name="vector")
+        self._project = project if catalogue.vectors.any() else None
 
     @property
     def rows(self) -> int:
@@ -141,6 +142,16 @@ def _known_features(catalogue: Catalogue, sizes: EventSizes) -> dict[str, tuple[
     if catalogue.price_bucket.any():
         known["price"] = (catalogue.price_bucket, sizes.price)
     return known
+
+
+def _of_usual_length_one(catalogue: Catalogue) -> npt.NDArray[np.float32]:
+    """The items' vectors, scaled so that those of training have length 1 on average: float32 [rows, dims].
+
+    Whatever made them has a scale of its own, and a large one would drown the embeddings beside it.
+    """
+    known = np.linalg.norm(catalogue.vectors[catalogue.item >= FIRST], axis=1)
+    usual = float(known[known > 0].mean()) if (known > 0).any() else 1.0
+    return (catalogue.vectors / usual).astype(np.float32)
 
 
 def _embedding(size: int, width: int, name: str) -> tf.keras.layers.Embedding:

@@ -48,25 +48,39 @@ def weight(built: Any, name: str) -> Any:
 def test_a_candidate_is_the_sum_of_its_features() -> None:
     built = tower()
     words = weight(built, "words")
+    # Training has seen the items of rows 3 to 6, and three of those have a vector.
+    usual = (2 * np.sqrt(5.0) + np.sqrt(10.0)) / 3
     got = built(tf.constant([3, 7, 6])).numpy()
     by_hand = [
         weight(built, "item")[3]
         + weight(built, "category")[3]
         + weight(built, "price")[1]
         + (words[3] + words[4]) / 2
-        + np.array([1.0, 2.0]) @ weight(built, "vector"),
+        + np.array([1.0, 2.0]) / usual @ weight(built, "vector"),
         weight(built, "item")[UNKNOWN]
         + weight(built, "category")[4]
         + weight(built, "price")[1]
         + words[5]
-        + np.array([0.0, 1.0]) @ weight(built, "vector"),
+        + np.array([0.0, 1.0]) / usual @ weight(built, "vector"),
         # An item without a title.
         weight(built, "item")[6]
         + weight(built, "category")[3]
         + weight(built, "price")[3]
-        + np.array([3.0, -1.0]) @ weight(built, "vector"),
+        + np.array([3.0, -1.0]) / usual @ weight(built, "vector"),
     ]
     assert got == pytest.approx(np.array(by_hand), abs=1e-5)
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0, 1000.0])
+def test_a_fresh_vector_drowns_nothing_whatever_its_scale(scale: float) -> None:
+    tf.keras.utils.set_random_seed(0)
+    catalogue = dataclasses.replace(CATALOGUE, vectors=CATALOGUE.vectors * np.float32(scale))
+    built = CandidateTower(catalogue, SIZES, WordEmbedding(SIZES.words, WIDTH), WIDTH, 0.0)
+    with_vectors = built.table().numpy()
+    (projection,) = [one for one in built.weights if "vector/" in one.name]
+    projection.assign(tf.zeros_like(projection))
+    # Row 6 has the longest vector; its share is of the size of an embedding's.
+    assert np.abs(with_vectors - built.table().numpy())[6].max() < 0.2
 
 
 def test_the_table_is_every_row_asked_for() -> None:
