@@ -102,8 +102,15 @@ def pictures() -> str:
     rows = []
     for name, result in results.items():
         alone = result["recommenders"][f"{_TWO_TOWER}, without the mixture"]
-        rows.append([_PICTURES[name], *_quality(result, _TWO_TOWER), interval(alone["slices"]["target item"]["new"])])
-    header = ["items are known by id, category, price and", "NDCG@10", "HR@10", "new items, towers alone: NDCG@10"]
+        new = interval(alone["slices"]["target item"]["new"])
+        rows.append([_PICTURES[name], *_quality(result, _TWO_TOWER), interval(alone["intervals"]["NDCG@10"]), new])
+    header = [
+        "items are known by id, category, price and",
+        "NDCG@10",
+        "HR@10",
+        "towers alone",
+        "towers alone, new items",
+    ]
     return f"{markdown_table(header, rows)}\n\n{made_by(list(results.values()))}"
 
 

@@ -175,4 +175,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "service": head_tables.service,
     "last-click": head_tables.last_click,
     "devices": head_tables.devices,
+    "pictures": head_tables.pictures,
 }
