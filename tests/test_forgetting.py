@@ -91,6 +91,7 @@ def forget(root: Path, user: str, *options: str) -> int:
     return main(["forget", user, "--data", str(root / "data"), "--models", str(root / "saved_models"), *options])
 
 
+@pytest.mark.slow
 def test_nothing_but_the_source_holds_the_user_and_the_rest_is_as_before(
     project: Path, user: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -148,6 +149,7 @@ def test_nothing_but_the_source_holds_the_user_and_the_rest_is_as_before(
     assert "stands in nothing that was imported or prepared here; if it was imported with a key" in errors[0]
 
 
+@pytest.mark.slow
 def test_a_run_on_data_that_was_fitted_with_the_user_is_not_exported_either(
     project: Path, user: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -162,6 +164,7 @@ def test_a_run_on_data_that_was_fitted_with_the_user_is_not_exported_either(
     assert "were fitted with a user who was forgotten since; prepare and train again" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_user_of_the_test_side_leaves_no_mark(
     project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,6 +246,7 @@ def test_bad_input_is_one_line(
     assert message in errors[0]
 
 
+@pytest.mark.slow
 def test_a_version_whose_run_is_gone_is_named(project: Path, user: str, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.rmtree(project / "data" / "runs" / "saw")
     assert forget(project, user) == 0
