@@ -112,8 +112,8 @@ def test_without_questions_the_loss_decides(tmp_path: Path) -> None:
     retrieval, _ = fit(data, tmp_path / "given", given, SHORT)
     assert load_mixture(tmp_path / "given" / "mixture.npz")[0].tolist() == [0.75, 0.25, 0.0, 0.0, 0.0, 0.0]
     assert retrieval.mixture is not None
-    for wrong in ((1.0, 0.5), (0.0, 1.0, 0.0, 0.0, 0.0), (1.0, -0.5, 0.0, 0.0, 0.0)):
-        with pytest.raises(InputError, match="give 5 numbers, of towers"):
+    for wrong in ((1.0, 0.5), (0.0, 1.0, 0.0, 0.0, 0.0, 0.0), (1.0, -0.5, 0.0, 0.0, 0.0, 0.0)):
+        with pytest.raises(InputError, match="give 6 numbers, of towers"):
             given_weights(wrong)
     assert ndcg_and_hits(np.array([1, 0, 11, 2], np.int32)) == pytest.approx(((1 + 1 / np.log2(3)) / 4, 0.5))
 
