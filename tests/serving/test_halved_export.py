@@ -79,6 +79,7 @@ def test_another_number_of_rows_is_refused(run: Run, signatures: Any) -> None:
         signatures["embed_ids"](**one)
 
 
+@pytest.mark.slow
 def test_without_the_option_there_are_no_halves(run: Run, tmp_path: Path) -> None:
     plain = dataclasses.replace(run.config.export, output=tmp_path, static_rows=0)
     names = set(tf.saved_model.load(str(export_model(run, "two_tower", plain))).signatures)

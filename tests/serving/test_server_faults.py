@@ -118,7 +118,8 @@ def test_what_keeps_dribbling_in_is_cut_off(server: ServerProcess, start: bytes)
                 connection.sendall(b"x")
             except ConnectionError:
                 received = b""
-    assert received == b"" or error_in(received, 504)
+    # Of what comes before the end of the connection only the beginning is sure to arrive: we were still sending.
+    assert received == b"" or received.startswith(b"HTTP/1.1 504 ")
 
 
 def test_answers_that_nobody_reads_are_given_up(server: ServerProcess) -> None:
