@@ -67,6 +67,8 @@ def test_what_happens_later_changes_no_feature(run: Run) -> None:
     assert everything.shape == (1, len(FEATURES))
 
 
+# The export with every head, tested beside the service head, asks this signature too.
+@pytest.mark.slow
 def test_the_export_answers_as_the_head_does(run: Run) -> None:
     folder = export_model(run, "two_tower", run.config.export)
     signature = tf.saved_model.load(str(folder)).signatures["ads"]

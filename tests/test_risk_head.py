@@ -38,6 +38,8 @@ def test_both_questions_are_answered_beside_rules(run: Run) -> None:
     assert (head_folder(run, "risk") / "bots.png").is_file()
 
 
+# The export with every head, tested beside the service head, asks this signature too.
+@pytest.mark.slow
 def test_the_export_answers_as_the_head_does(run: Run) -> None:
     # export_model itself asks every signature in a process of TensorFlow alone before it publishes.
     folder = export_model(run, "two_tower", run.config.export)
