@@ -91,7 +91,9 @@ class FilterConfig:
     drop_bots: bool = True
     # Share of users that IsolationForest may flag.
     bot_contamination: float = 0.05
-    # Seed of IsolationForest and of the clustering.
+    # Share of the users who take no part in preparation at all; `attack` compares those trained on with them.
+    held_out_users: float = 0.0
+    # Seed of IsolationForest, of the clustering, and of who is held out.
     seed: int = 0
 
 
@@ -220,8 +222,13 @@ class FitConfig:
     decay: bool = True
     # Largest norm of a step's gradient; 0 leaves it alone.
     clip_norm: float = 1.0
-    # Epochs without a better validation result before training stops; the best weights are kept.
+    # Deviation of the Gaussian noise on every number of the clipped gradient, in units of clip_norm; 0 adds none. The
+    # batch's gradient is clipped, not each example's, so this gives no guarantee of differential privacy.
+    gradient_noise: float = 0.0
+    # Epochs without a better validation result before training stops.
     patience: int = 6
+    # Which epoch's weights are kept: the best on the validation side, or the last, however much it has learnt by heart.
+    keep: Literal["best", "last"] = "best"
     # Average the weights over about 1 / (1 - this) steps and keep the average; 0 keeps the last step's weights.
     weight_averaging: float = 0.0
     # Compute in bfloat16 where the device is made for it, with losses and weights in float32.
@@ -314,6 +321,18 @@ class ServiceConfig:
     # Resamples of users behind each 95 % interval.
     bootstrap_samples: int = 1000
     # Seed of the resampling.
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class AttackConfig:
+    """The attack on a run's own model: can it be told whom it was trained on?"""
+
+    # Training events from which on a user belongs to the next group, by length of history.
+    lengths: tuple[int, ...] = (10, 30, 100)
+    # Resamples of users behind each 95 % interval, and shuffles behind what chance alone would give.
+    bootstrap_samples: int = 1000
+    # Seed of the resampling and of the shuffles.
     seed: int = 0
 
 

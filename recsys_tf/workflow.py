@@ -142,10 +142,11 @@ def _prepared(config: TrainConfig, directory: Path) -> Path:
     settings = PrepareSettings(config.split, config.filters, config.features)
     facts = prepare(events, items, settings, directory / "prepared")
     counts, left_out = facts["counts"], facts["left_out"]
+    held_out = f", {left_out['held_out_users']:,} users held out" if left_out["held_out_users"] else ""
     print(
         f"  {counts['training_events']:,} training, {counts['validation_events']:,} validation and "
         f"{counts['test_events']:,} test events of {counts['users']:,} users; "
-        f"{left_out['bot_like_users']:,} bot-like users left out ({facts['split']['method']} split)"
+        f"{left_out['bot_like_users']:,} bot-like users left out{held_out} ({facts['split']['method']} split)"
     )
     return directory / "prepared"
 

@@ -166,7 +166,7 @@ def _facts(run: Run, asked: dict[str, dict[str, int]], config: EvaluateConfig) -
         f"{counts['test_events']:,} test",
         "split": f"{split['method'].replace('_', '-')}; everything learned is learned from the training side",
         "left out": f"{left_out['bot_like_users']:,} bot-like users, "
-        f"{left_out['users_below_the_core']:,} users below the core",
+        f"{left_out['users_below_the_core']:,} users below the core, {left_out.get('held_out_users', 0):,} held out",
         "scored": "; ".join(
             f"{question}: {n['scored']:,} of {n['possible']:,} test events of {n['users']:,} users"
             for question, n in asked.items()

@@ -23,6 +23,7 @@ from recsys_tf.sequences.devices import by_device
 from recsys_tf.sequences.feature_space import FeatureSpace
 from recsys_tf.sequences.features import EventIds, word_ids, words_of
 from recsys_tf.sequences.filters import bot_like_users, k_core
+from recsys_tf.sequences.held_out import without_held_out
 from recsys_tf.sequences.missing_values import fill_missing_values
 from recsys_tf.sequences.scalers import fit_bucket_edges, fit_log_scaler
 from recsys_tf.sequences.shards import UserSequences, write_shards
@@ -50,8 +51,11 @@ def prepare(events: pd.DataFrame, items: pd.DataFrame, settings: PrepareSettings
     events, items: the two clean tables. Raises InputError when the log is too small to learn anything from, and for
     settings that make no sense.
     """
-    _check_size(events)
     _check_features(settings.features)
+    users = events["user_id"].nunique()
+    events = without_held_out(events, settings.filters)
+    held_out_users = users - events["user_id"].nunique()
+    _check_size(events)
     events = by_device(events, settings.features.devices)
     if not settings.features.vectors:
         items = items.drop(columns="vector", errors="ignore")
@@ -59,6 +63,7 @@ def prepare(events: pd.DataFrame, items: pd.DataFrame, settings: PrepareSettings
     events = events.assign(side=split.side)[split.side != LEFT_OUT]
     before = len(events)
     events, left_out = _apply_filters(events, settings.filters)
+    left_out["held_out_users"] = held_out_users
     left_out["events_after_the_test_event"] = int((split.side == LEFT_OUT).sum())
     training = events[events["side"] == TRAINING]
     training_items = pd.Index(training.loc[training["item_id"] != "", "item_id"].unique())

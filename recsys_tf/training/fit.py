@@ -15,6 +15,7 @@ from recsys_tf.models.event_embedding import event_sizes
 from recsys_tf.sequences.dataset import PreparedData, Side, Windowing, training_batches
 from recsys_tf.sequences.features import EventFeatures
 from recsys_tf.sequences.labels import class_names
+from recsys_tf.training.gradient_noise import NoisyAdam
 from recsys_tf.training.schedule import WarmupCosine
 
 History = dict[str, list[float]]
@@ -28,6 +29,19 @@ def make_deterministic(seed: int) -> None:
     """Seed everything random and allow deterministic kernels only: same seed, same machine, same numbers."""
     tf.keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
+
+
+def check_fit(fit: FitConfig) -> None:
+    """Raise InputError for settings of a training that make no sense."""
+    if fit.epochs < 1 or fit.batch_size < 1:
+        raise InputError(f"{fit.epochs} epochs of batches of {fit.batch_size}: both must be at least 1")
+    if fit.gradient_noise < 0:
+        raise InputError(f"gradient_noise is {fit.gradient_noise:g}: a deviation, or 0 for none")
+    if fit.gradient_noise and not fit.clip_norm > 0:
+        raise InputError(
+            f"gradient_noise is {fit.gradient_noise:g} in units of clip_norm, which is {fit.clip_norm:g}: "
+            "noise needs a gradient that is clipped"
+        )
 
 
 def new_classifier(data: PreparedData, config: ClassifierConfig, every_position: bool) -> tf.keras.Sequential:
@@ -56,13 +70,13 @@ def _check_classes(data: PreparedData, config: ClassifierConfig) -> tuple[str, .
 def fit_classifier(
     data: PreparedData, config: ClassifierConfig, fit: FitConfig, directory: Path
 ) -> tuple[tf.keras.Sequential, History]:
-    """Train a classifier and keep the weights of its best epoch, by validation accuracy.
+    """Train a classifier and keep the weights of its best epoch, by validation accuracy, or of its last.
 
-    Writes directory/weights.h5 whenever an epoch is the best so far, and TensorBoard logs. Returns the model with those
-    weights and the history per epoch: loss, accuracy, val_loss, val_accuracy, and what `EpochLines.history` holds.
+    Writes directory/weights.h5 whenever an epoch is the one to keep so far, and TensorBoard logs. Returns the model
+    with those weights and the history per epoch: loss, accuracy, val_loss, val_accuracy, and what `EpochLines.history`
+    holds.
     """
-    if fit.epochs < 1 or fit.batch_size < 1:
-        raise InputError(f"{fit.epochs} epochs of batches of {fit.batch_size}: both must be at least 1")
+    check_fit(fit)
     make_deterministic(fit.seed)
     training = _batches(data, "training", config, fit, fit.batch_size, fit.seed)
     validation = _batches(data, "validation", config, fit, _VALIDATION_BATCH, None)
@@ -79,16 +93,18 @@ def fit_classifier(
         loss="sparse_categorical_crossentropy",
         weighted_metrics=["accuracy"],
     )
-    best = directory / "weights.h5"
+    kept = directory / "weights.h5"
     callbacks = [
-        tf.keras.callbacks.ModelCheckpoint(str(best), monitor=monitor, save_best_only=True, save_weights_only=True),
+        tf.keras.callbacks.ModelCheckpoint(
+            str(kept), monitor=monitor, save_best_only=fit.keep == "best", save_weights_only=True
+        ),
         tf.keras.callbacks.EarlyStopping(monitor=monitor, patience=fit.patience),
         tf.keras.callbacks.TensorBoard(str(directory / "tensorboard")),
         lines := EpochLines(steps, fit.max_minutes),
     ]
     validation_data = validation if monitor.startswith("val") else None
     fitted = model.fit(training, epochs=fit.epochs, validation_data=validation_data, callbacks=callbacks, verbose=0)
-    model.load_weights(str(best))
+    model.load_weights(str(kept))
     history = {name: [float(value) for value in values] for name, values in fitted.history.items()}
     return model, history | lines.history()
 
@@ -140,11 +156,13 @@ def _batches(
 
 
 def adam(fit: FitConfig, steps: int) -> Any:
-    """Return Adam with the configured warm-up, decay and clipping; steps: those of one epoch."""
+    """Return Adam with the configured warm-up, decay, clipping and noise; steps: those of one epoch."""
     total = max(steps * fit.epochs, 1)
     rate: Any = fit.learning_rate
     if fit.decay or fit.warmup_share:
         rate = WarmupCosine(fit.learning_rate, int(total * fit.warmup_share), total if fit.decay else 0)
+    if fit.gradient_noise:
+        return NoisyAdam(fit.gradient_noise, fit.clip_norm, fit.seed, learning_rate=rate)
     # The older class runs one kernel per weight; the newer one takes thirty operations and twice the time for it.
     return tf.keras.optimizers.legacy.Adam(learning_rate=rate, global_clipnorm=fit.clip_norm or None)
 

@@ -1,4 +1,4 @@
-"""Fit a two-tower model on a prepared data set; the epoch that ranks the validation side best is kept."""
+"""Fit a two-tower model on a prepared data set; the epoch that ranks the validation side best is kept, or the last."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from recsys_tf.models.two_tower import TwoTower
 from recsys_tf.sequences.dataset import PreparedData, Windowing, retrieval_batches
 from recsys_tf.sequences.features import EventFeatures, start_ids
 from recsys_tf.training.averaging import WeightAveraging
-from recsys_tf.training.fit import EpochLines, History, adam, make_deterministic
+from recsys_tf.training.fit import EpochLines, History, adam, check_fit, make_deterministic
 from recsys_tf.training.fit_mixture import count, save_mixture, search_weights
 from recsys_tf.training.validation import Validation, ValidationRanking, ndcg_and_hits, ranking, read_validation
 
@@ -46,16 +46,17 @@ def new_two_tower(
 def fit_two_tower(
     data: PreparedData, config: TwoTowerConfig, fit: FitConfig, asked: EvaluateConfig, directory: Path
 ) -> tuple[Retrieval, History]:
-    """Train a two-tower model and keep the weights of its best epoch, by validation NDCG@10 over the whole catalogue.
+    """Train a two-tower model and keep the weights of its best epoch, or of its last.
+
+    The best is that of the highest validation NDCG@10 over the whole catalogue.
 
     asked: which events are questions, and whether what the user had may be an answer.
 
-    Writes directory/weights.h5 whenever an epoch is the best so far, mixture.npz when a mixture ranks the validation
-    side better than the towers alone, and TensorBoard logs. Returns what answers with those weights, and the history
-    per epoch: loss, val_NDCG@10, val_HR@10, and what `EpochLines.history` holds.
+    Writes directory/weights.h5 whenever an epoch is the one to keep so far, mixture.npz when a mixture ranks the
+    validation side better than the towers alone, and TensorBoard logs. Returns what answers with those weights, and the
+    history per epoch: loss, val_NDCG@10, val_HR@10, and what `EpochLines.history` holds.
     """
-    if fit.epochs < 1 or fit.batch_size < 1:
-        raise InputError(f"{fit.epochs} epochs of batches of {fit.batch_size}: both must be at least 1")
+    check_fit(fit)
     make_deterministic(fit.seed)
     strategy = strategy_for(fit)
     # Replicas must have equal shares of a batch: they show each other their candidates.
@@ -74,19 +75,19 @@ def fit_two_tower(
             model.compile(optimizer=adam(fit, steps), jit_compile=fit.xla)
     finally:
         tf.keras.mixed_precision.set_global_policy(policy)
-    best = directory / "weights.h5"
+    weights = directory / "weights.h5"
     callbacks = [
         *([WeightAveraging(fit.weight_averaging)] if fit.weight_averaging else []),
         ValidationRanking(validation, Retrieval(model, data.space)),
         tf.keras.callbacks.ModelCheckpoint(
-            str(best), monitor=monitor, mode=mode, save_best_only=True, save_weights_only=True
+            str(weights), monitor=monitor, mode=mode, save_best_only=fit.keep == "best", save_weights_only=True
         ),
         tf.keras.callbacks.EarlyStopping(monitor=monitor, mode=mode, patience=fit.patience),
         tf.keras.callbacks.TensorBoard(str(directory / "tensorboard")),
         lines := EpochLines(steps, fit.max_minutes),
     ]
     fitted = model.fit(batches, epochs=fit.epochs, callbacks=callbacks, verbose=0)
-    model.load_weights(str(best))
+    model.load_weights(str(weights))
     kept = {"loss": "mean_loss", "val_NDCG@10": "val_NDCG@10", "val_HR@10": "val_HR@10"}
     history = {
         ours: [float(value) for value in fitted.history[name]] for ours, name in kept.items() if name in fitted.history

@@ -8,6 +8,7 @@ from recsys_tf.errors import InputError
 from recsys_tf.events.tables import read_clean_log
 from recsys_tf.sequences.dataset import read_users
 from recsys_tf.sequences.feature_space import FeatureSpace
+from recsys_tf.sequences.held_out import without_held_out
 from recsys_tf.sequences.prepare import encode_users
 from recsys_tf.sequences.shards import UserSequences
 from recsys_tf.sequences.splits import LEFT_OUT, split_events
@@ -27,16 +28,24 @@ def open_for_head(folder: Path) -> Run:
 def clean_events(run: Run) -> pd.DataFrame:
     """Return the clean log that the run was made from, bots included, with the side of every event.
 
+    Users who were held out are not in it. Raises InputError where it is not there any more.
+    """
+    events = without_held_out(clean_log(run), run.config.filters)
+    side = split_events(events, run.config.split).side
+    sided: pd.DataFrame = events.assign(side=side)[side != LEFT_OUT].reset_index(drop=True)
+    return sided
+
+
+def clean_log(run: Run) -> pd.DataFrame:
+    """Return the clean log of all users, those who were held out too.
+
     Raises InputError where it is not there any more.
     """
     places = [run.directory / "clean", run.config.data]
     folder = next((one for one in places if (one / "events.parquet").is_file()), None)
     if folder is None:
         raise InputError("the clean log that this run was made from is not there any more", file=places[0])
-    events, _ = read_clean_log(folder)
-    side = split_events(events, run.config.split).side
-    sided: pd.DataFrame = events.assign(side=side)[side != LEFT_OUT].reset_index(drop=True)
-    return sided
+    return read_clean_log(folder)[0]
 
 
 def users_of_the_run(run: Run) -> set[str]:

@@ -4,9 +4,10 @@ data/runs/<run>/
   config.json      every setting of the run; `--config` takes it back
   run.json         seed, versions, machine, commit, history per epoch: what it reached and what it cost
   classifier/, two_tower/
-    weights.h5     the best epoch's weights
+    weights.h5     the weights of the best epoch, or of the last
     mixture.npz    two-tower: weights and counts of the mixture, where it helps
     tensorboard/   logs for TensorBoard
+  attack/          what can be told of who was trained on (`run.py attack`)
   heads/<name>/    small models on the frozen representation, with their reports (`train --head NAME`)
   clean/           the two clean tables, rejects.csv and the quality report (when the run began with a raw log)
   prepared/        vocabularies, scalers, shards

@@ -72,6 +72,19 @@ def test_the_best_epoch_is_kept(
         assert (best.numpy() == expected.numpy()).all()
 
 
+def test_the_last_epoch_is_kept_where_that_is_asked_for(
+    prepared: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    how = dataclasses.replace(SHORT, epochs=2)
+    kept = []
+    for name, keep, reached in (("rising", "best", [0.1, 0.4]), ("falling", "last", [0.4, 0.1])):
+        figures = iter([(one, one) for one in reached])
+        monkeypatch.setattr(validation, "ndcg_and_hits", lambda ranks, figures=figures: next(figures))
+        retrieval, _ = fit(prepared, tmp_path / name, how=dataclasses.replace(how, keep=keep))  # type: ignore[arg-type]
+        kept.append(np.concatenate([weight.ravel() for weight in retrieval.model.get_weights()]))
+    assert (kept[0] == kept[1]).all()
+
+
 def test_the_loss_falls_and_training_helps(prepared: PreparedData, tmp_path: Path) -> None:
     how = dataclasses.replace(SHORT, epochs=3, learning_rate=1e-2, decay=False)
     config = dataclasses.replace(SMALL, dropout=0.0)
