@@ -25,6 +25,7 @@ from recsys_tf.commands import (
     RiskCommand,
     ServiceCommand,
     TablesCommand,
+    TutorialCommand,
 )
 from recsys_tf.config import Preset, ServeConfig, SimulateConfig, TrainConfig, preset
 from recsys_tf.config_json import from_json
@@ -274,6 +275,17 @@ def _tables(arguments: list[str]) -> None:
     write_tables(_parse("tables", TablesCommand, arguments).readme)
 
 
+def _tutorial(arguments: list[str]) -> None:
+    """Run the tutorial's chapters, refresh them, or write them as notebooks or a site."""
+    from recsys_tf.tutorial.follow import follow_tutorial, write_tutorial
+
+    command = _parse("tutorial", TutorialCommand, arguments)
+    if command.notebook is None and command.html is None:
+        follow_tutorial(command.refresh, command.chapters, command.workplace)
+    else:
+        write_tutorial(command.notebook, command.html)
+
+
 _VERBS: dict[str, Callable[[list[str]], None]] = {
     "simulate": _simulate,
     "import": _import,
@@ -286,4 +298,5 @@ _VERBS: dict[str, Callable[[list[str]], None]] = {
     "forget": _forget,
     "benchmark": _benchmark,
     "tables": _tables,
+    "tutorial": _tutorial,
 }

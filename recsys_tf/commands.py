@@ -174,3 +174,19 @@ class TablesCommand:
 
     # The page whose tables stand between markers.
     readme: Path = Path("README.md")
+
+
+@dataclass(frozen=True)
+class TutorialCommand:
+    """Follow the tutorial: run its chapters and compare, refresh what they say, or write them in another form."""
+
+    # Chapters to run, by number; none means all of them.
+    chapters: tuple[int, ...] = ()
+    # Write into the chapters, in both languages, what their blocks print now, and keep the pictures that they draw.
+    refresh: bool = False
+    # Run in this folder and leave everything there; empty means a temporary one.
+    workplace: Path | None = None
+    # Run nothing: write the chapters as notebooks into this folder.
+    notebook: Path | None = None
+    # Run nothing: write the chapters as an HTML site into this folder; run.py serve shows data/tutorial/html.
+    html: Path | None = None

@@ -381,6 +381,8 @@ class ServeConfig:
     json_logs: bool = False
     # Show the shop page, a demonstration for the browser, at the server's root.
     demo: bool = True
+    # The folder of the tutorial's site (run.py tutorial --html), shown at /tutorial/ beside the shop page.
+    tutorial: Path = Path("data/tutorial/html")
     # Seconds between two looks for new versions.
     poll_seconds: float = 1.0
     # Seconds until a request without an answer is told so (504).

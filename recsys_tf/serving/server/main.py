@@ -44,7 +44,7 @@ def serve_locally(config: ServeConfig) -> None:
     observer = Observer(table.names, write_json_line if config.json_logs else None)
     # A request that waits for its batch holds a thread.
     workers = _WAITING_WORKERS if batcher is not None else _WORKERS
-    pages = ShopPages(table.names) if config.demo else None
+    pages = ShopPages(table.names, config.tutorial) if config.demo else None
     application = RestApplication(
         table, config.max_body_bytes, config.request_timeout_seconds, workers, observer=observer, pages=pages
     )
