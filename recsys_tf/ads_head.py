@@ -48,7 +48,7 @@ def train_ads(run_folder: Path, config: AdsConfig, publish: str) -> None:
     split = run.data.facts["split"]
     if split["test_from"] is None or split["validation_from"] is None:
         raise InputError("the ads head needs a run that was split by time", file=run_folder)
-    exposures = read_exposures(config.exposures)
+    exposures = read_exposures(Path(config.exposures) if config.exposures else run.config.data / "exposures.csv.gz")
     sequences = encoded(clean_events(run), users_of_the_run(run), run.data.space)
     retrieval, space = load_two_tower(run), run.data.space
     table = retrieval.model.table()

@@ -15,6 +15,7 @@ import tyro
 
 from recsys_tf.commands import (
     AdsCommand,
+    AttackCommand,
     BenchmarkCommand,
     EvaluateCommand,
     ExportCommand,
@@ -214,6 +215,15 @@ def _evaluate(arguments: list[str]) -> None:
     evaluate(command.run, command.evaluate, command.publish)
 
 
+def _attack(arguments: list[str]) -> None:
+    """Try to tell from the model's surprise who it was trained on (membership inference)."""
+    from recsys_tf.membership_attack import attack_run
+    from recsys_tf.training.runs import chosen_run
+
+    command = _parse("attack", AttackCommand, arguments)
+    attack_run(chosen_run(command.run), command.attack, command.publish)
+
+
 def _export(arguments: list[str]) -> None:
     """Publish a run as the next version of a SavedModel."""
     from recsys_tf.workflow import export
@@ -269,10 +279,11 @@ def _benchmark(arguments: list[str]) -> None:
 
 
 def _tables(arguments: list[str]) -> None:
-    """Make the README's tables from the result files."""
+    """Make the tables of the README and of the page of figures."""
     from recsys_tf.results.tables import write_tables
 
-    write_tables(_parse("tables", TablesCommand, arguments).readme)
+    for page in _parse("tables", TablesCommand, arguments).pages:
+        write_tables(page)
 
 
 def _tutorial(arguments: list[str]) -> None:
@@ -292,6 +303,7 @@ _VERBS: dict[str, Callable[[list[str]], None]] = {
     "prepare": _prepare,
     "train": _train,
     "evaluate": _evaluate,
+    "attack": _attack,
     "export": _export,
     "serve": _serve,
     "recommend": _recommend,

@@ -8,14 +8,18 @@ import tyro
 
 from recsys_tf.config import (
     AdsConfig,
+    AttackConfig,
     CleaningConfig,
     EvaluateConfig,
     ExportConfig,
     FeatureConfig,
     FilterConfig,
     RiskConfig,
+    ServeConfig,
     ServiceConfig,
+    SimulateConfig,
     SplitConfig,
+    TrainConfig,
 )
 
 # The options of a verb's own configuration need no prefix: `evaluate --online`.
@@ -100,6 +104,17 @@ class ServiceCommand:
 
 
 @dataclass(frozen=True)
+class AttackCommand:
+    """Try to tell from a finished run's model who it was trained on, beside users who were held out of it."""
+
+    # The run's folder; empty means the newest in data/runs.
+    run: str = ""
+    # Also write the figures as one small JSON file for the README's tables: <results>/<name>.json.
+    publish: str = ""
+    attack: Annotated[AttackConfig, _BARE] = field(default_factory=AttackConfig)
+
+
+@dataclass(frozen=True)
 class EvaluateCommand:
     """Measure a finished run on its test side, beside simple rules, and write its report."""
 
@@ -170,10 +185,10 @@ class BenchmarkCommand:
 
 @dataclass(frozen=True)
 class TablesCommand:
-    """Make the README's tables anew from the result files."""
+    """Make the tables of the README and of the page of figures anew, from the result files and from the code."""
 
-    # The page whose tables stand between markers.
-    readme: Path = Path("README.md")
+    # Pages whose tables are written.
+    pages: tuple[Path, ...] = (Path("README.md"), Path("recsys_tf/results/README.md"))
 
 
 @dataclass(frozen=True)
@@ -190,3 +205,24 @@ class TutorialCommand:
     notebook: Path | None = None
     # Run nothing: write the chapters as an HTML site into this folder; run.py serve shows data/tutorial/html.
     html: Path | None = None
+
+
+# What each verb takes, for the reference in the README.
+COMMANDS: dict[str, type] = {
+    "simulate": SimulateConfig,
+    "import": ImportCommand,
+    "prepare": PrepareCommand,
+    "train": TrainConfig,
+    "train --head ads": AdsCommand,
+    "train --head risk": RiskCommand,
+    "train --head service": ServiceCommand,
+    "evaluate": EvaluateCommand,
+    "attack": AttackCommand,
+    "export": ExportCommand,
+    "serve": ServeConfig,
+    "recommend": RecommendCommand,
+    "forget": ForgetCommand,
+    "benchmark": BenchmarkCommand,
+    "tables": TablesCommand,
+    "tutorial": TutorialCommand,
+}

@@ -17,7 +17,7 @@ Preset = Literal["default", "article", "quick"]
 
 @dataclass(frozen=True)
 class SimulateConfig:
-    """The simulated shop; the defaults made the embedded log."""
+    """Simulate a shop: a raw log, an item table and the truth about both; the defaults made the embedded log."""
 
     # How many real users visit the shop; bots come on top.
     users: int = 1000
@@ -282,8 +282,9 @@ class EvaluateConfig:
 class AdsConfig:
     """The ads head: how likely an item that is shown is clicked on, or bought."""
 
-    # The ad log: user_id, timestamp (ms), item_id, clicked, purchased (0 or 1).
-    exposures: Path = Path("data/exposures.csv.gz")
+    # The ad log: user_id, timestamp (ms), item_id, clicked, purchased (0 or 1); empty means exposures.csv.gz beside the
+    # log of the run.
+    exposures: str = ""
     # What is predicted of an exposure.
     event: Literal["clicked", "purchased"] = "clicked"
     # The curve that turns scores into true probabilities, fitted on the validation window.
@@ -357,7 +358,7 @@ class ExportConfig:
 
 @dataclass(frozen=True)
 class ServeConfig:
-    """The local server."""
+    """Serve exported models over TensorFlow Serving's interfaces, on this machine."""
 
     # Models to serve, each NAME=FOLDER with numeric version folders inside.
     model: tuple[str, ...] = ("two_tower=saved_models/two_tower", "classifier=saved_models/classifier")
@@ -397,7 +398,7 @@ class ServeConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that decides a training run, from the raw log to the SavedModel."""
+    """Clean, split, prepare, train, evaluate and export: everything that decides a run, from raw log to SavedModel."""
 
     # A folder with user_behavior_data.csv and items.csv (cleaned first), or one written by `run.py import`.
     data: Path = Path("data")

@@ -14,14 +14,30 @@ from recsys_tf.results.tables import TABLES, write_tables
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def test_the_readme_holds_the_tables_of_the_published_results(tmp_path: Path) -> None:
-    page = tmp_path / "README.md"
-    committed = (ROOT / "README.md").read_text(encoding="utf-8")
-    page.write_text(committed, encoding="utf-8")
+PAGES = (ROOT / "README.md", DIRECTORY / "README.md")
+
+
+@pytest.mark.parametrize("committed", PAGES, ids=["README", "figures"])
+def test_the_pages_hold_what_the_result_files_and_the_code_say(committed: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(committed.read_text(encoding="utf-8"), encoding="utf-8")
     write_tables(page)
-    assert page.read_text(encoding="utf-8") == committed
+    assert page.read_text(encoding="utf-8") == committed.read_text(encoding="utf-8")
+
+
+def test_every_table_stands_on_a_page() -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     for name in TABLES:
-        assert f"<!-- table {name} -->" in committed
+        assert text.count(f"<!-- table {name} -->") == 1, name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=["README", "figures"])
+def test_links_of_the_pages_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text)
+    assert links
+    for link in links:
+        assert "://" in link or (page.parent / link).exists(), link
 
 
 def test_every_result_says_how_it_was_made() -> None:

@@ -40,6 +40,32 @@ def risk() -> str:
     return f"{table}\n\n{made_by(list(results.values()))}"
 
 
+def heads() -> str:
+    """One line for each head: its figure beside the best rule's and the best there could be."""
+    tasks = read_result("embedded-risk")["tasks"]
+    bots, taken = (tasks[task]["detectors"] for task in ("bots", "take_over"))
+    rules = "categories that are new to the account", "number of events"
+    ads_rows = read_result("embedded-ads")["probabilities"]["rows"]
+    asked = read_result("embedded-service")["questions"]["unsaid"]
+    reasons = {name: interval(asked["rows"][name]["top_1"]) for name in ("service head", asked["plain"], "ceiling")}
+    losses = [
+        interval(ads_rows[n]["log_loss"], 4)
+        for n in ("ads head", "logistic regression on counts", "the truth (simulated)")
+    ]
+    rows = [
+        ["`risk`: bots among people, ROC AUC", interval(bots["surprise"]["auc"]), interval(bots[rules[1]]["auc"]), "–"],
+        [
+            "`risk`: accounts that somebody else went on with, ROC AUC",
+            interval(taken["surprise to the owner's representation"]["auc"]),
+            interval(taken[rules[0]]["auc"]),
+            "–",
+        ],
+        ["`ads`: is an item that is shown clicked, log loss", *losses],
+        ["`service`: why a user gets in touch, before a word is said, top-1", *reasons.values()],
+    ]
+    return markdown_table(["embedded log", "head", "counts or rule", "best possible"], rows)
+
+
 def ads() -> str:
     """How good the ads head's probabilities are, and whether look-alike audiences share the seeds' interest."""
     result = read_result("embedded-ads")

@@ -1,4 +1,4 @@
-"""Make the README's tables from the published result files, so that no figure is ever typed by hand.
+"""Make the tables of the README and of its page of figures from the result files, so that no figure is typed by hand.
 
 In the page, a table stands between `<!-- table NAME -->` and `<!-- end of table -->`.
 """
@@ -11,32 +11,34 @@ from recsys_tf.errors import InputError
 from recsys_tf.publishing import published_file
 from recsys_tf.results import head_tables
 from recsys_tf.results.files import read_result
+from recsys_tf.results.front_table import front
 from recsys_tf.results.markdown import interval, made_by, markdown_table, training_seconds
 from recsys_tf.results.recipe_tables import ablations, losses, sizes, training_speed
+from recsys_tf.results.reference import reference
 from recsys_tf.results.serving_tables import explanations, serving_speed
 from recsys_tf.results.two_tower_tables import encoders, groceries, newcomers, public_benchmarks, search
 
 _PLACE = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
-def write_tables(readme: Path) -> None:
+def write_tables(page: Path) -> None:
     """Replace every table of a page by what the result files say now.
 
     Raises InputError for a page without such places, an unknown table and a result that is not published.
     """
-    if not readme.is_file():
-        raise InputError("no such page", file=readme)
-    text = readme.read_text(encoding="utf-8")
+    if not page.is_file():
+        raise InputError("no such page", file=page)
+    text = page.read_text(encoding="utf-8")
     if not _PLACE.search(text):
-        raise InputError("the page has no place for a table", file=readme)
+        raise InputError("the page has no place for a table", file=page)
 
     def fill(place: re.Match[str]) -> str:
         name = place.group(2)
         if name not in TABLES:
-            raise InputError(f"unknown table {name!r}; known are {', '.join(TABLES)}", file=readme)
+            raise InputError(f"unknown table {name!r}; known are {', '.join(TABLES)}", file=page)
         return f"{place.group(1)}\n{TABLES[name]()}\n\n{place.group(3)}"
 
-    with published_file(readme) as partial:
+    with published_file(page) as partial:
         partial.write_text(_PLACE.sub(fill, text), encoding="utf-8")
 
 
@@ -154,6 +156,8 @@ def _data_speed() -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
+    "front": front,
+    "reference": reference,
     "embedded": _embedded,
     "recommenders": _recommenders,
     "two-tower": public_benchmarks,
@@ -170,6 +174,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "training-speed": training_speed,
     "serving-speed": serving_speed,
     "explanations": explanations,
+    "heads": head_tables.heads,
     "risk": head_tables.risk,
     "ads": head_tables.ads,
     "service": head_tables.service,

@@ -19,9 +19,9 @@ def open_for_head(folder: Path) -> Run:
     """Open a run whose two-tower model may be asked at every position. Raises InputError for any other."""
     run = open_run(folder)
     if "two_tower" not in run.models or run.config.two_tower.encoder == "bert":
-        raise InputError("the head needs a two-tower model with a causal encoder", file=folder)
+        raise InputError("only a two-tower model with a causal encoder will do", file=folder)
     if run.config.features.devices != "joined":
-        raise InputError("the head needs a run whose users' devices are joined", file=folder)
+        raise InputError("only a run whose users' devices are joined will do", file=folder)
     return run
 
 
