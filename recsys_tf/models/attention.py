@@ -42,11 +42,29 @@ class SelfAttention(tf.keras.layers.Layer):  # type: ignore[misc]
         at: int32 [batch], the one position of each sequence that asks; visible is then [batch or 1, 1, length] and the
         answer [batch, 1, width].
         """
+        query, key, value = self._projected(x, at)
+        weights = tf.cast(self._between(query, key, visible, at), value.dtype)
+        weights = self._dropout(weights, training=training)
+        heads = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])  # [batch, length, heads, per_head]
+        return self._output(tf.reshape(heads, [tf.shape(x)[0], -1, self._heads * self._per_head]))
+
+    def shares(self, x: Any, visible: Any) -> Any:
+        """Return how much each position takes from each: float32 [batch, heads, length, length] (query, key)."""
+        query, key, _ = self._projected(x, None)
+        return self._between(query, key, visible, None)
+
+    def _projected(self, x: Any, at: Any) -> tuple[Any, Any, Any]:
+        """Query, key and value: [batch, heads, length, per_head] each; with `at`, the query of one position only."""
         batch, length = tf.shape(x)[0], tf.shape(x)[1]
         parts = tf.reshape(self._project(x), [batch, length, 3, self._heads, self._per_head])
-        query, key, value = tf.unstack(tf.transpose(parts, [2, 0, 3, 1, 4]), num=3)  # [batch, heads, length, per_head]
+        query, key, value = tf.unstack(tf.transpose(parts, [2, 0, 3, 1, 4]), num=3)
         if at is not None:
             query = tf.gather(query, at[:, tf.newaxis], axis=2, batch_dims=1)
+        return query, key, value
+
+    def _between(self, query: Any, key: Any, visible: Any, at: Any) -> Any:
+        """Softmax over what is visible: float32 [batch, heads, queries, length]."""
+        length = tf.shape(key)[2]
         # [batch, heads, length, length]; scaling the query is less work than scaling these.
         scores = tf.matmul(query * self._per_head**-0.5, key, transpose_b=True)
         # Sums of many small weights need more digits than bfloat16 has.
@@ -55,10 +73,7 @@ class SelfAttention(tf.keras.layers.Layer):  # type: ignore[misc]
         if self._relative_length:
             asking = tf.range(length)[tf.newaxis] if at is None else at[:, tf.newaxis]
             scores += self._bias_between(asking, tf.range(length))
-        weights = tf.nn.softmax(scores)
-        weights = self._dropout(tf.cast(weights, value.dtype), training=training)
-        heads = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])  # [batch, length, heads, per_head]
-        return self._output(tf.reshape(heads, [batch, -1, self._heads * self._per_head]))
+        return tf.nn.softmax(scores)
 
     def _bias_between(self, asking: Any, seen: Any) -> Any:
         """Positions of queries [batch or 1, queries] and keys [keys] → float32 [batch or 1, heads, queries, keys]."""
@@ -89,3 +104,7 @@ class TransformerBlock(tf.keras.layers.Layer):  # type: ignore[misc]
         x = x + self._dropout(attended, training=training)
         wide = self._dropout(self._wide(self._before_dense(x)), training=training)
         return x + self._dropout(self._narrow(wide), training=training)
+
+    def shares(self, x: Any, visible: Any) -> Any:
+        """Return the attention's weights: float32 [batch, heads, length, length]."""
+        return self._attention.shares(self._before_attention(x), visible)

@@ -84,15 +84,34 @@ class Transformer(tf.keras.layers.Layer):  # type: ignore[misc]
         self, events: Any, held: Any = None, masked: Any = None, at: Any = None, training: bool | None = None
     ) -> Any:
         """Events [batch, length, width] → hidden states of the same shape; held and masked change nothing."""
+        return self._encode(*self._seen(events, held, masked), at, training)
+
+    def attention(self, events: Any, held: Any = None) -> Any:
+        """How much each position takes from each, block by block: float32 [blocks, batch, heads, length, length].
+
+        The last two are who asks and who is asked; `bert` has its mask token as one position more.
+        """
+        events, visible = self._seen(events, held, None)
+        hidden, seen = self._placed(events), visible(tf.range(tf.shape(events)[1])[tf.newaxis])
+        shares = []
+        for block in self._blocks:
+            shares.append(block.shares(hidden, seen))
+            hidden = block(hidden, seen)
+        return tf.stack(shares)
+
+    def _seen(self, events: Any, held: Any, masked: Any) -> tuple[Any, Callable[[Any], Any]]:
+        """Return the events as the blocks get them, and what each position sees of them."""
         position = tf.range(tf.shape(events)[1])
-        return self._encode(events, lambda asking: position <= asking[..., tf.newaxis], at, training)
+        return events, lambda asking: position <= asking[..., tf.newaxis]
+
+    def _placed(self, events: Any) -> Any:
+        """Events with their positions: [batch, length, width]."""
+        return events + tf.cast(self._positions[: tf.shape(events)[1]], events.dtype)
 
     def _encode(self, events: Any, visible: Callable[[Any], Any], at: Any, training: bool | None) -> Any:
         """visible: from positions that ask [batch or 1, queries] to bool [batch or 1, queries or 1, length]."""
-        length = tf.shape(events)[1]
-        positions = tf.cast(self._positions[:length], events.dtype)
-        hidden = self._dropout(events + positions, training=training)
-        every = tf.range(length)[tf.newaxis]
+        hidden = self._dropout(self._placed(events), training=training)
+        every = tf.range(tf.shape(events)[1])[tf.newaxis]
         seen_by_every = visible(every)
         for block in self._blocks[:-1]:
             hidden = block(hidden, seen_by_every, training=training)
@@ -128,6 +147,12 @@ class MaskedTransformer(Transformer):
         held: int32 [batch], positions that are not padding. masked: bool [batch, length], position p says that event
         p + 1 is hidden; without it none is.
         """
+        longer, visible = self._seen(events, held, masked)
+        if at is not None:
+            return self._encode(longer, visible, at + 1, training)
+        return self._encode(longer, visible, None, training)[:, 1:]
+
+    def _seen(self, events: Any, held: Any, masked: Any) -> tuple[Any, Callable[[Any], Any]]:
         length = tf.shape(events)[1]
         held = tf.fill([tf.shape(events)[0]], length) if held is None else held
         position = tf.range(length + 1)
@@ -137,6 +162,4 @@ class MaskedTransformer(Transformer):
         longer = tf.pad(events, [[0, 0], [0, 1], [0, 0]])
         longer = tf.where(hidden, tf.cast(self._mask_token, events.dtype), longer)
         visible = (position <= held[:, tf.newaxis])[:, tf.newaxis, :]  # [batch, 1, length + 1], for every query
-        if at is not None:
-            return self._encode(longer, lambda _: visible, at + 1, training)
-        return self._encode(longer, lambda _: visible, None, training)[:, 1:]
+        return longer, lambda _: visible

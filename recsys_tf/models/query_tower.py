@@ -52,10 +52,18 @@ class QueryTower(tf.keras.layers.Layer):  # type: ignore[misc]
         if training and self._context_dropout:
             hidden = tf.random.uniform([tf.shape(items)[0], 1]) < self._context_dropout
             features = features | {name: tf.where(hidden, PADDING, features[name]) for name in CONTEXT}
+        events = self._events(features, items)
+        hidden = self._encoder(events, held=features["held"], masked=masked, at=at, training=training)
+        return hidden * (1.0 + self._scale(target_behavior)) + self._shift(target_behavior)
+
+    def attention(self, features: dict[str, Any], items: Any) -> Any:
+        """How much each position takes from each: float32 [blocks, batch, heads, length, length]; Transformers only."""
+        return self._encoder.attention(self._events(features, items), features["held"])
+
+    def _events(self, features: dict[str, Any], items: Any) -> Any:
+        """One vector per event: [batch, length, width]."""
         events = items + self._words(features["words"])
         for name, embed in self._embeddings.items():
             events += embed(features[name])
         # Embeddings are small, for the sake of the scores; the encoder wants values of the order of 1.
-        events *= self._width**0.5
-        hidden = self._encoder(events, held=features["held"], masked=masked, at=at, training=training)
-        return hidden * (1.0 + self._scale(target_behavior)) + self._shift(target_behavior)
+        return events * self._width**0.5

@@ -43,6 +43,11 @@ class Retrieval(tf.Module):  # type: ignore[misc]
         """
         return self.model(self._inputs(ids))
 
+    def attention(self, ids: Tensors, table: Any) -> Any:
+        """How much each event takes from each, of a Transformer: float32 [blocks, batch, heads, length, length]."""
+        inputs = self._inputs(ids)
+        return self.model.query_tower.attention(inputs, tf.gather(table, inputs["row"]))
+
     def __call__(self, ids: Tensors, target_behavior: Any, table: Any) -> Any:
         """Score all items: float32 [batch, items]; table [rows, width] as the model has it."""
         return self.score(self.queries(ids, target_behavior, table), ids, table)

@@ -30,10 +30,12 @@ BERT = {
     "bert with relative bias": dataclasses.replace(PLAIN, encoder="bert", relative_bias=True),
 }
 ALL = CAUSAL | BERT
+ATTENTIVE = ("transformer", "relative bias", *BERT)
 
 causal = pytest.mark.parametrize("config", CAUSAL.values(), ids=CAUSAL)
 every = pytest.mark.parametrize("config", ALL.values(), ids=ALL)
 bert = pytest.mark.parametrize("config", BERT.values(), ids=BERT)
+attentive = pytest.mark.parametrize("config", [ALL[name] for name in ATTENTIVE], ids=ATTENTIVE)
 
 
 def events(batch: int = 3, length: int = LENGTH, seed: int = 0) -> Any:
@@ -208,3 +210,18 @@ def test_a_masked_event_is_hidden(config: TwoTowerConfig) -> None:
     moved = np.abs(encode(seen, held=number, masked=tf.constant(masked)).numpy() - plain).max(axis=-1)
     assert (moved > 1e-4).all()
     assert np.abs(encode(hidden, held=number).numpy() - encode(given, held=number).numpy()).max() > 1e-3
+
+
+@attentive
+def test_attention_shares_out_what_is_seen_and_nothing_else(config: TwoTowerConfig) -> None:
+    encode = encoder(config)
+    number = held(2, LENGTH, 4)
+    shares = encode.attention(events(), number).numpy()
+    bidirectional = config.encoder == "bert"
+    length = LENGTH + bidirectional  # the mask token's position
+    assert shares.shape == (config.layers, 3, config.heads, length, length)
+    assert shares.sum(axis=-1) == pytest.approx(1.0, abs=1e-5)
+    for row, events_held in enumerate(number.numpy()):
+        for asking in range(length):
+            hidden = slice(events_held + 1, None) if bidirectional else slice(asking + 1, None)
+            assert (shares[:, row, :, asking, hidden] == 0).all()
