@@ -188,7 +188,12 @@ class TablesCommand:
     """Make the tables of the README and of the page of figures anew, from the result files and from the code."""
 
     # Pages whose tables are written.
-    pages: tuple[Path, ...] = (Path("README.md"), Path("recsys_tf/results/README.md"))
+    pages: tuple[Path, ...] = (
+        Path("README.md"),
+        Path("recsys_tf/results/README.md"),
+        Path("recsys_tf/tutorial/en/README.md"),
+        Path("recsys_tf/tutorial/zh/README.md"),
+    )
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "recsys_tf"
-ROOMS = ("events", "sequences", "models", "heads", "training", "evaluation", "serving", "benchmarks")
+ROOMS = ("events", "sequences", "models", "heads", "training", "evaluation", "serving", "benchmarks", "tutorial")
 # Shared by every room, and themselves free of all rooms.
 GROUND = (
     "commands",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from recsys_tf.commands import TablesCommand
 from recsys_tf.errors import InputError
 from recsys_tf.results import serving_tables
 from recsys_tf.results.files import DIRECTORY, publish_result, read_result
@@ -14,10 +15,10 @@ from recsys_tf.results.tables import TABLES, write_tables
 ROOT = Path(__file__).resolve().parent.parent
 
 
-PAGES = (ROOT / "README.md", DIRECTORY / "README.md")
+PAGES = [ROOT / page for page in TablesCommand().pages]
 
 
-@pytest.mark.parametrize("committed", PAGES, ids=["README", "figures"])
+@pytest.mark.parametrize("committed", PAGES, ids=str)
 def test_the_pages_hold_what_the_result_files_and_the_code_say(committed: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(committed.read_text(encoding="utf-8"), encoding="utf-8")
@@ -28,10 +29,10 @@ def test_the_pages_hold_what_the_result_files_and_the_code_say(committed: Path, 
 def test_every_table_stands_on_a_page() -> None:
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     for name in TABLES:
-        assert text.count(f"<!-- table {name} -->") == 1, name
+        assert f"<!-- table {name} -->" in text
 
 
-@pytest.mark.parametrize("page", PAGES, ids=["README", "figures"])
+@pytest.mark.parametrize("page", PAGES, ids=str)
 def test_links_of_the_pages_lead_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text)

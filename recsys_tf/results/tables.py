@@ -11,8 +11,9 @@ from recsys_tf.errors import InputError
 from recsys_tf.publishing import published_file
 from recsys_tf.results import head_tables
 from recsys_tf.results.files import read_result
-from recsys_tf.results.front_table import front
+from recsys_tf.results.front_table import front, front_in_chinese
 from recsys_tf.results.markdown import interval, made_by, markdown_table, training_seconds
+from recsys_tf.results.membership_tables import membership, membership_by_length
 from recsys_tf.results.recipe_tables import ablations, losses, sizes, training_speed
 from recsys_tf.results.reference import reference
 from recsys_tf.results.serving_tables import explanations, serving_speed
@@ -157,6 +158,7 @@ def _data_speed() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "front": front,
+    "front-zh": front_in_chinese,
     "reference": reference,
     "embedded": _embedded,
     "recommenders": _recommenders,
@@ -181,4 +183,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "last-click": head_tables.last_click,
     "devices": head_tables.devices,
     "pictures": head_tables.pictures,
+    "membership": membership,
+    "membership-by-length": membership_by_length,
 }

@@ -39,7 +39,7 @@ def _close(said: str, found: str, tolerance: float) -> bool:
     one, other = _value(said), _value(found)
     # The last digit that is printed may be rounded the other way.
     rounding = 1.01 * 10.0 ** -_decimals(said) if _decimals(said) else 0.0
-    return abs(one - other) <= max(rounding, tolerance * max(1.0, abs(one)))
+    return abs(one - other) <= rounding + tolerance * max(1.0, abs(one))
 
 
 def _value(number: str) -> float:

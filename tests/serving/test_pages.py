@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from live_server import LiveServer, live_server, save_half_plus
 
+from recsys_tf.serving.server.pages import Page, ShopPages
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -47,3 +49,21 @@ def test_without_the_demonstration_the_root_is_unknown_as_in_tensorflow_serving(
         answer = server.ask("GET", "/")
         assert (answer.status, answer.body) == (404, b"Not Found")
         assert server.ask("GET", "/shop/models.json").status == 404
+
+
+def test_the_tutorial_is_shown_where_it_has_been_written(tmp_path: Path) -> None:
+    (tmp_path / "en").mkdir()
+    (tmp_path / "index.html").write_text("front", encoding="utf-8")
+    (tmp_path / "en" / "diagram.svg").write_text("<svg/>", encoding="utf-8")
+    (tmp_path / "notes.txt").write_text("private", encoding="utf-8")
+    pages = ShopPages(lambda: (), tmp_path)
+    assert pages.find("/tutorial/") == Page(b"front", b"text/html; charset=utf-8")
+    assert pages.find("/tutorial/en/diagram.svg?x") == Page(b"<svg/>", b"image/svg+xml")
+    assert pages.find("/tutorial/notes.txt") is None
+    assert pages.find("/tutorial/../notes.txt") is None
+
+
+def test_a_tutorial_that_has_not_been_written_says_how(tmp_path: Path) -> None:
+    page = ShopPages(lambda: (), tmp_path / "html").find("/tutorial/")
+    assert page is not None
+    assert b"python run.py tutorial --html" in page.body

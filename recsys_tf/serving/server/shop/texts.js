@@ -6,6 +6,7 @@ export const TEXTS = {
     lead: "You are the user. Whatever you do here becomes the next event of your history, and the model that is served " +
       "here is asked again at once.",
     other: "中文",
+    tutorial: "How it works: the tutorial",
     model: "Model",
     search: "Search the shop",
     searchButton: "Search",
@@ -41,6 +42,7 @@ export const TEXTS = {
     title: "下一件会是什么?",
     lead: "您就是用户。您在这里的每个动作都会成为历史里的下一个事件,正在服务的模型随即重新作答。",
     other: "English",
+    tutorial: "原理与教程",
     model: "模型",
     search: "搜索商品",
     searchButton: "搜索",
