@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from recsys_tf.cli import main
+from recsys_tf.events.exposures import read_exposures
 from recsys_tf.heads.ads import FEATURES, AdsHead, PairFeatures
 from recsys_tf.sequences.vocabularies import FIRST
 from recsys_tf.serving.example_requests import example_requests
@@ -20,11 +21,19 @@ from recsys_tf.training.runs import Run, head_folder, load_two_tower
 
 
 @pytest.fixture(scope="module")
-def run(head_run: Run, shop_folder: Path) -> Run:
+def run(head_run: Run) -> Run:
     """The shared run, with the ads head on it."""
-    options = ["--exposures", str(shop_folder / "exposures.csv.gz"), "--bootstrap-samples", "20", "--seeds", "2"]
-    assert main(["train", "--head", "ads", "--run", str(head_run.directory), *options]) == 0
+    few = ["--bootstrap-samples", "20", "--seeds", "2"]
+    assert main(["train", "--head", "ads", "--run", str(head_run.directory), *few]) == 0
     return head_run
+
+
+def test_the_ad_log_is_the_one_beside_the_log_of_the_run(run: Run, shop_folder: Path) -> None:
+    report = json.loads((head_folder(run, "ads") / "report.json").read_text(encoding="utf-8"))
+    exposures = read_exposures(shop_folder / "exposures.csv.gz")
+    tested = exposures["timestamp"] >= run.data.facts["split"]["test_from"]
+    assert report["probabilities"]["exposures"] == tested.sum() > 0
+    assert report["ads"]["exposures"] == ""
 
 
 def test_the_head_stands_beside_rules_and_the_truth(run: Run) -> None:
