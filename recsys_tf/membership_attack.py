@@ -82,10 +82,10 @@ def _print(groups: Mapping[str, Group]) -> None:
     print(f"{everybody.members:,} members and {everybody.held_out:,} held-out users")
     for name, one in everybody.attacks.items():
         figures = f"ROC AUC {one.auc.text()}  advantage {one.advantage.text()}"
-        print(f"  {name:<54}{figures}  (by chance, below {one.by_chance:.3f})")
+        print(f"  {name:<40}{figures}  (by chance, below {one.by_chance:.3f})")
     for name, group in groups.items():
         if name != EVERYBODY:
-            print(f"  {name + ', loss':<54}ROC AUC {group.attacks[LOSS].auc.text()}")
+            print(f"  {name + ', loss':<40}ROC AUC {group.attacks[LOSS].auc.text()}")
 
 
 def _result(run: Run, groups: Mapping[str, Group], config: AttackConfig) -> dict[str, Any]:

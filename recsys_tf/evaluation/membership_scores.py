@@ -19,7 +19,7 @@ Array = npt.NDArray[Any]
 LOSS = "loss: the model is not surprised"
 CALIBRATED = "loss, less what popularity explains"
 KNOWN_ITEMS = "items that the model has an id for"
-POPULARITY = "popularity alone (has learnt from nobody asked about)"
+POPULARITY = "popularity alone, which cannot know"
 
 
 def membership_scores(
