@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import mermaidx
 from latex2mathml.converter import convert
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
@@ -18,6 +17,7 @@ from pygments.lexers import get_lexer_by_name
 
 from recsys_tf.publishing import published_directory
 from recsys_tf.tutorial.chapters import FIGURES, HOME, LANGUAGES, Language, chapter_names, language_of
+from recsys_tf.tutorial.diagrams import drawn
 
 FRONT = "README"
 _STYLE, _TEMPLATE = HOME / "site.css", HOME / "site.html"
@@ -82,7 +82,7 @@ def _markdown(prefix: str, diagrams: dict[str, bytes]) -> MarkdownIt:
         match language_of(token):
             case "mermaid":
                 name = f"{prefix}-diagram-{len(diagrams) + 1}.svg"
-                diagrams[name] = mermaidx.render(token.content).svg().encode("utf-8")
+                diagrams[name] = drawn(token.content).encode("utf-8")
                 return f'<p><img class="diagram" src="../figures/{name}" alt="{_alternative(token.content)}"></p>\n'
             case "math":
                 return _formula(token.content, {"display_mode": True})
