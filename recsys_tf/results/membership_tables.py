@@ -5,13 +5,13 @@ from recsys_tf.results.markdown import Result, interval, made_by, markdown_table
 
 _RUNS = {
     "attack-none": "no remedy: 100 epochs, no dropout, no clipping",
-    "attack-dropout": "dropout alone, 100 epochs",
-    "attack-stopping": "early stopping alone",
-    "attack-default": "**the default recipe: both, and clipping**",
-    "attack-noise": "the default recipe, and noise on the gradient",
+    "attack-dropout": "dropout alone, all 100 epochs",
+    "attack-stopping": "early stopping alone, of 100 epochs",
+    "attack-default": "**the default recipe: dropout, clipping, at most 30 epochs**",
+    "attack-noise": "the default recipe, and noise of 0.001 clipping norms",
 }
 _LOSS, _CALIBRATED = "loss: the model is not surprised", "loss, less what popularity explains"
-_KNOWN, _POPULARITY = "items that the model has an id for", "popularity alone (has learnt from nobody asked about)"
+_KNOWN, _POPULARITY = "items that the model has an id for", "popularity alone, which cannot know"
 _EVERYBODY = "everybody"
 
 
