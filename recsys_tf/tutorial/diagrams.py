@@ -7,7 +7,6 @@ from mermaidx.font_metrics import Font
 
 _FIRST_CHINESE = "\u2e80"
 _SYMBOLS = range(0x2190, 0x2E80)
-_STYLE = "foreignObject { overflow: visible; }"
 
 
 def drawn(source: str) -> str:
@@ -21,8 +20,10 @@ def drawn(source: str) -> str:
     if len(chinese) > len(_stand_ins()):
         raise ValueError(f"{len(chinese)} different Chinese signs in one diagram: {len(_stand_ins())} can be measured")
     signs, stand_ins = "".join(chinese), "".join(_stand_ins()[: len(chinese)])
-    picture: str = mermaidx.render(source.translate(str.maketrans(signs, stand_ins)), css=_STYLE).svg()
-    return picture.translate(str.maketrans(stand_ins, signs))
+    picture: str = mermaidx.render(source.translate(str.maketrans(signs, stand_ins))).svg()
+    # A browser's own fonts may be wider than what was measured: a label then stands out, and is not cut off.
+    whole = picture.replace("<foreignObject ", '<foreignObject overflow="visible" ')
+    return whole.translate(str.maketrans(stand_ins, signs))
 
 
 @cache

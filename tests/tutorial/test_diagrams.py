@@ -9,7 +9,8 @@ from recsys_tf.tutorial.diagrams import drawn
 
 
 def widths(picture: str) -> list[float]:
-    return sorted(float(width) for width in re.findall(r'<foreignObject width="([\d.]+)"', picture) if float(width))
+    found = re.findall(r'<foreignObject[^>]* width="([\d.]+)"', picture)
+    return sorted(float(width) for width in found if float(width))
 
 
 def test_chinese_labels_have_room_and_are_kept() -> None:
@@ -23,6 +24,13 @@ def test_chinese_labels_have_room_and_are_kept() -> None:
 def test_other_labels_are_as_they_were() -> None:
     assert drawn("graph LR\n    A[one] --> B[two]\n") == drawn("graph LR\n    A[one] --> B[two]\n")
     assert "two" in drawn("graph LR\n    A[one] --> B[two]\n")
+
+
+def test_no_label_is_cut_off_where_fonts_are_wider() -> None:
+    picture = drawn("graph LR\n    A[清洗] -- 然后 --> B[two]\n")
+    labels = re.findall(r"<foreignObject[^>]*>", picture)
+    assert labels
+    assert all('overflow="visible"' in label for label in labels)
 
 
 def test_too_many_different_signs_are_refused() -> None:
