@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from recsys_tf.benchmarks.measuring import measure_in_process
-from recsys_tf.cost import cpu_seconds_of, own_cpu_seconds
+from recsys_tf.cost import Cost, cost_between, cpu_seconds_of, read_meters
 from recsys_tf.errors import InputError
 from recsys_tf.results.files import publish_result
 from recsys_tf.serving.client import PredictClient
@@ -38,7 +38,7 @@ _WARM_UP_SECONDS = 1.0
 _EVENTS = 20  # of a request's history
 _K = 10
 _NAME = "measured"
-_CPU = "cpu_seconds_per_1000_requests"
+_CPU, _JOULES = "cpu_seconds_per_1000_requests", "joules_per_1000_requests"
 _ADDRESS = re.compile(r"http://\S+?(?=/v1)")
 
 
@@ -84,9 +84,10 @@ def benchmark_serving(folder: Path, publish: str) -> None:
 
 def _print_row(name: str, figures: dict[str, Any]) -> None:
     cpu = f"; {figures[_CPU]:.2f} CPU s per 1,000 requests" if _CPU in figures else ""
+    joules = f", {figures[_JOULES]:.1f} J" if _JOULES in figures else ""
     print(
         f"{name:<34} p50 {figures['p50_ms']:7.2f} ms, p95 {figures['p95_ms']:7.2f}, p99 {figures['p99_ms']:7.2f}; "
-        f"{figures['per_second']:7.0f} requests/s, {figures['rows_per_second']:7.0f} rows/s{cpu}",
+        f"{figures['per_second']:7.0f} requests/s, {figures['rows_per_second']:7.0f} rows/s{cpu}{joules}",
         flush=True,
     )
 
@@ -131,15 +132,19 @@ def _resident_mib(pid: int, peak: bool = False) -> float:
 def _measured(server: _Server, connections: int, rows: int) -> dict[str, Any]:
     """Ask the server, and add what a thousand requests cost its process, where the system says so.
 
-    All requests count for that, those of the warm-up too: the process' CPU time does not tell them apart.
+    All requests count for that, those of the warm-up too: the process' CPU time does not tell them apart. Joules are
+    those of all processors, what the clients spend included.
     """
-    before = cpu_seconds_of(server.process.pid)
+    before, meters = cpu_seconds_of(server.process.pid), read_meters()
     figures: dict[str, Any] = measure_in_process(__name__, "ask_server", server.address, str(connections), str(rows))
-    after = cpu_seconds_of(server.process.pid)
+    after, spent = cpu_seconds_of(server.process.pid), cost_between(meters, read_meters())
     answered = figures.pop("answered")
-    if before is None or after is None:
-        return figures
-    return figures | {_CPU: 1000 * (after - before) / answered}
+    cpu = {} if before is None or after is None else {_CPU: 1000 * (after - before) / answered}
+    return figures | cpu | _joules(spent, answered)
+
+
+def _joules(spent: Cost, answered: int) -> dict[str, float]:
+    return {} if spent.joules is None else {_JOULES: 1000 * spent.joules / answered}
 
 
 def histories(items: list[str], number: int) -> dict[str, Any]:
@@ -168,14 +173,15 @@ def call_in_process(folder: str) -> dict[str, float]:
     seconds: list[float] = []
     until = time.perf_counter() + _WARM_UP_SECONDS + _SECONDS
     counted_from = time.perf_counter() + _WARM_UP_SECONDS
-    answered, cpu_before = 0, own_cpu_seconds()
+    answered, meters = 0, read_meters()
     while (began := time.perf_counter()) < until:
         for value in signature(**inputs).values():
             value.numpy()
         if began >= counted_from:
             seconds.append(time.perf_counter() - began)
         answered += 1
-    return _figures(seconds, 1, Counter()) | {_CPU: 1000 * (own_cpu_seconds() - cpu_before) / answered}
+    spent = cost_between(meters, read_meters())
+    return _figures(seconds, 1, Counter()) | {_CPU: 1000 * spent.cpu_seconds / answered} | _joules(spent, answered)
 
 
 def ask_server(address: str, connections: str, rows: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from recsys_tf.errors import InputError
 from recsys_tf.evaluation.bootstrap import Difference
 from recsys_tf.evaluation.classifier_evaluation import ClassifierFigures, evaluate_classifier, read_ceiling
 from recsys_tf.evaluation.classifier_report import classifier_section
+from recsys_tf.evaluation.cost_report import cost_section
 from recsys_tf.evaluation.explanations import Faithfulness
 from recsys_tf.evaluation.heads_section import heads_section
 from recsys_tf.evaluation.last_click import LastClick
@@ -23,7 +24,6 @@ from recsys_tf.evaluation.predictions import Predictions, item_representations, 
 from recsys_tf.evaluation.queries import Queries, TrainingEvents, read_queries, read_training_events
 from recsys_tf.evaluation.recommender_evaluation import RecommenderEvaluation, RecommenderFigures, Scores
 from recsys_tf.evaluation.recommender_report import recommender_sections
-from recsys_tf.evaluation.training_cost_report import training_cost_section
 from recsys_tf.models.cosine_recommender import cosine_scores
 from recsys_tf.page import Report, plain, write_report
 from recsys_tf.training.runs import Run, load_classifier, run_directory
@@ -81,7 +81,8 @@ def evaluate_run(run: Run, config: EvaluateConfig, directory: Path) -> Evaluatio
         sections.append(classifier_section(run, figures, predictions, queries, directory))
     if recommenders is not None:
         sections += recommender_sections(recommenders, config, run.facts["history"].get("two_tower"), directory)
-    sections.append(training_cost_section(run.facts["history"]))
+    answering, number = (recommenders.answering, recommenders.queries) if recommenders is not None else ({}, 0)
+    sections.append(cost_section(run.facts["history"], answering, number))
     heads = heads_section(run.directory / "heads")
     sections += [heads] if heads is not None else []
     report = Report(

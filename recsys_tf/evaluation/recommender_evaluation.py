@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_tf.config import EvaluateConfig
+from recsys_tf.cost import Cost, cost_between, read_meters
 from recsys_tf.evaluation.bootstrap import Difference, Interval, clustered_intervals, paired_differences
 from recsys_tf.evaluation.explained_users import ExplainedUser
 from recsys_tf.evaluation.explanations import Faithfulness
@@ -65,8 +66,9 @@ class RecommenderEvaluation:
     rows: figures by the recommender's name. differences: NDCG@10 of the first name minus that of the second.
     slice_sizes: group → slice → queries. queries, possible, users: how many were asked, of how many, by whom.
     training_seconds: what it took to fit each row that was fitted by itself, where that is known. parameters: numbers
-    that each trained model has learnt. Of the two-tower model, where there is one and they were asked for: faithfulness
-    of its explanations, last_click, and explained_users.
+    that each trained model has learnt. answering: what it cost to rank the catalogue for all queries. Of the two-
+    tower model, where there is one and they were asked for: faithfulness of its explanations, last_click, and
+    explained_users.
     """
 
     rows: dict[str, RecommenderFigures]
@@ -77,6 +79,7 @@ class RecommenderEvaluation:
     users: int
     training_seconds: dict[str, float] = field(default_factory=dict)
     parameters: dict[str, int] = field(default_factory=dict)
+    answering: dict[str, Cost] = field(default_factory=dict)
     faithfulness: Faithfulness | None = None
     last_click: LastClick | None = None
     explained_users: list[ExplainedUser] = field(default_factory=list)
@@ -134,10 +137,11 @@ def evaluate_recommenders(
     """
     train = training.interactions(len(catalogue))
     targets, excluded = targets_and_excluded(queries, len(catalogue), config.remove_seen)
-    rankings = {
-        name: evaluate_recommender(score, targets, excluded, list_length=SHOWN)
-        for name, score in with_progress(scorers.items(), "ranking the catalogue", "recommenders", len(scorers))
-    }
+    rankings, answering = {}, {}
+    for name, score in with_progress(scorers.items(), "ranking the catalogue", "recommenders", len(scorers)):
+        before = read_meters()
+        rankings[name] = evaluate_recommender(score, targets, excluded, list_length=SHOWN)
+        answering[name] = cost_between(before, read_meters())
     judge = Judge.load(truth) if truth is not None else None
     ranks = {name: ranking.ranks for name, ranking in rankings.items()}
     slices = query_slices(queries, train, training.searches.words)
@@ -158,6 +162,7 @@ def evaluate_recommenders(
         len(queries),
         queries.possible,
         len(np.unique(queries.user)),
+        answering=answering,
     )
 
 

@@ -197,7 +197,7 @@ NEXT_ITEM = [
     "Which differences are more than chance",
 ]
 TWO_TOWER_ONLY = ["What the last click is worth", "Why these items: five users"]
-COST = "What training cost"
+COST = "What it cost"
 
 
 def test_the_page_of_a_classifier_and_settings_that_measure_nothing(tiny: TrainConfig) -> None:

@@ -1,7 +1,8 @@
-"""The page's section about what training cost: wall time, CPU time, energy."""
+"""The page's section about what training and answering cost: wall time, CPU time, energy."""
 
 from collections.abc import Mapping
 
+from recsys_tf.cost import Cost
 from recsys_tf.page import Section, Table
 from recsys_tf.training.fit import History
 
@@ -9,9 +10,12 @@ _NOT_SHOWN = "not shown by this machine"
 _NOT_RECORDED = "not recorded"
 
 
-def training_cost_section(histories: Mapping[str, History]) -> Section:
-    """Lay out the cost of every trained model, by its name, from its history per epoch."""
-    table = Table(
+def cost_section(histories: Mapping[str, History], answering: Mapping[str, Cost], queries: int) -> Section:
+    """Lay out what each model's training cost, by its name, and what each recommender's answers did.
+
+    histories: per epoch. answering: the cost of `queries` questions.
+    """
+    training = Table(
         [
             "",
             "epochs",
@@ -26,7 +30,18 @@ def training_cost_section(histories: Mapping[str, History]) -> Section:
         "Means over the epochs, validation included; run.json has every epoch. CPU seconds are user and system time of "
         "the process and its children. Joules are those of all of the machine's processors (RAPL), whoever used them.",
     )
-    return Section("What training cost", "", [table])
+    answers = Table(
+        ["1,000 questions, whole catalogue ranked", "wall s", "CPU s", "J"],
+        [[name, *_per_thousand(spent, queries)] for name, spent in answering.items()],
+        "In this process and in batches, without the way to a server and back: run.py benchmark serving measures that.",
+    )
+    return Section("What it cost", "", [training, answers] if answering else [training])
+
+
+def _per_thousand(spent: Cost, queries: int) -> list[str]:
+    share = 1000 / queries
+    joules = _NOT_SHOWN if spent.joules is None else f"{spent.joules * share:,.1f}"
+    return [f"{spent.seconds * share:.2f}", f"{spent.cpu_seconds * share:.2f}", joules]
 
 
 def _cells(history: History) -> list[str]:
