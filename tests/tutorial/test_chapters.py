@@ -117,3 +117,11 @@ def test_tables_have_the_same_numbers() -> None:
             inside = [tokens[at + 1].content for at, token in enumerate(tokens) if token.type == "td_open"]
             cells.append([re.findall(r"\d+\.\d+", re.sub(r"\]\([^)]*\)", "]", cell)) for cell in inside])
         assert cells[0] == cells[1], name
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_chinese_prose_has_chinese_punctuation_and_no_breaks_inside_of_sentences(name: str) -> None:
+    # A line break is shown as a blank, which Chinese does not have.
+    text = prose(read_chapter(name, "zh"))
+    assert not re.findall(r"[\u4e00-\u9fff][,;:?!]", text)
+    assert not re.findall(r"[\u4e00-\u9fff，。；：、]\n[\u4e00-\u9fff]", text)
