@@ -53,6 +53,7 @@ class ImportCommand:
     behaviors: str = ""
     # Also write the account as one small JSON file for the README's tables: <results>/<name>.json.
     publish: str = ""
+    # Cleaning: what is kept of a raw log.
     cleaning: CleaningConfig = field(default_factory=CleaningConfig)
 
 
@@ -64,9 +65,13 @@ class PrepareCommand:
     data: Path = Path("data")
     # Folder to write.
     output: Path = Path("data/prepared/default")
+    # Cleaning: what is kept of a raw log.
     cleaning: CleaningConfig = field(default_factory=CleaningConfig)
+    # The split into training, validation and test.
     split: SplitConfig = field(default_factory=SplitConfig)
+    # Filters fitted on the training side.
     filters: FilterConfig = field(default_factory=FilterConfig)
+    # Vocabularies, scalers and lengths, fitted on the training side.
     features: FeatureConfig = field(default_factory=FeatureConfig)
 
 
@@ -78,6 +83,7 @@ class AdsCommand:
     run: str = ""
     # Also write the figures as one small JSON file for the README's tables: <results>/<name>.json.
     publish: str = ""
+    # The ads head.
     ads: Annotated[AdsConfig, _BARE] = field(default_factory=AdsConfig)
 
 
@@ -89,6 +95,7 @@ class RiskCommand:
     run: str = ""
     # Also write the figures as one small JSON file for the README's tables: <results>/<name>.json.
     publish: str = ""
+    # The risk head.
     risk: Annotated[RiskConfig, _BARE] = field(default_factory=RiskConfig)
 
 
@@ -100,6 +107,7 @@ class ServiceCommand:
     run: str = ""
     # Also write the figures as one small JSON file for the README's tables: <results>/<name>.json.
     publish: str = ""
+    # The service head.
     service: Annotated[ServiceConfig, _BARE] = field(default_factory=ServiceConfig)
 
 
@@ -111,6 +119,7 @@ class AttackCommand:
     run: str = ""
     # Also write the figures as one small JSON file for the README's tables: <results>/<name>.json.
     publish: str = ""
+    # The attack.
     attack: Annotated[AttackConfig, _BARE] = field(default_factory=AttackConfig)
 
 
@@ -122,6 +131,7 @@ class EvaluateCommand:
     run: str = ""
     # Also write the figures as one small JSON file for the README's tables: <results>/<name>.json.
     publish: str = ""
+    # Evaluation on the test side.
     evaluate: Annotated[EvaluateConfig, _BARE] = field(default_factory=EvaluateConfig)
 
 
@@ -131,6 +141,7 @@ class ExportCommand:
 
     # The run's folder; empty means the newest in data/runs.
     run: str = ""
+    # The SavedModels.
     export: Annotated[ExportConfig, _BARE] = field(default_factory=ExportConfig)
 
 

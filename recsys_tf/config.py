@@ -406,15 +406,25 @@ class TrainConfig:
     model: ModelChoice = "all"
     # Where the run is written; empty means a folder in data/runs named after what is trained.
     run: str = ""
+    # Cleaning: what is kept of a raw log.
     cleaning: CleaningConfig = field(default_factory=CleaningConfig)
+    # The split into training, validation and test.
     split: SplitConfig = field(default_factory=SplitConfig)
+    # Filters fitted on the training side.
     filters: FilterConfig = field(default_factory=FilterConfig)
+    # Vocabularies, scalers and lengths, fitted on the training side.
     features: FeatureConfig = field(default_factory=FeatureConfig)
+    # The article's classifier.
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
+    # How the classifier is trained.
     fit: FitConfig = field(default_factory=FitConfig)
+    # The two-tower model.
     two_tower: TwoTowerConfig = field(default_factory=TwoTowerConfig)
+    # How the two-tower model is trained.
     two_tower_fit: FitConfig = field(default_factory=two_tower_fit)
+    # Evaluation on the test side.
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    # The SavedModels.
     export: ExportConfig = field(default_factory=ExportConfig)
 
 

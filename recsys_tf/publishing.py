@@ -5,13 +5,16 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from recsys_tf.errors import InputError
+
 _HERE: Final = -100  # AT_FDCWD of fcntl.h
 _EXCHANGE: Final = 2  # RENAME_EXCHANGE of linux/fs.h
+_SHOWN: Final = 3  # names of files in a message
 
 
 @contextmanager
@@ -39,6 +42,19 @@ def published_directory(target: Path, prefix: str = ".") -> Iterator[Path]:
             temporary.rename(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_replaceable(target: Path, own: Collection[str]) -> None:
+    """Raise InputError when a folder that is about to be replaced holds what the same command did not write.
+
+    own: names that the command writes; its pictures (*.png) need not be named.
+    """
+    if not target.is_dir():
+        return
+    foreign = sorted(path.name for path in target.iterdir() if path.name not in own and path.suffix != ".png")
+    if foreign:
+        shown = ", ".join(foreign[:_SHOWN]) + (", …" if len(foreign) > _SHOWN else "")
+        raise InputError(f"the folder would be replaced, and holds other things ({shown}); name a new one", file=target)
 
 
 @contextmanager

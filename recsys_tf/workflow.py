@@ -17,7 +17,7 @@ from recsys_tf.events.tables import read_clean_log
 from recsys_tf.importing import print_account
 from recsys_tf.page import plain
 from recsys_tf.progress import format_seconds
-from recsys_tf.publishing import published_directory
+from recsys_tf.publishing import check_replaceable, published_directory
 from recsys_tf.results.files import publish_result
 from recsys_tf.sequences.dataset import open_prepared
 from recsys_tf.sequences.prepare import PrepareSettings, prepare
@@ -28,6 +28,12 @@ from recsys_tf.training.fit_two_tower import fit_two_tower
 from recsys_tf.training.runs import Fitted, Run, chosen_run, model_names, open_run, run_directory, write_run
 
 RAW_LOG, RAW_ITEMS = "user_behavior_data.csv", "items.csv"
+_PREPARED_ENTRIES = ("clean", "prepared")
+_RUN_ENTRIES = (
+    *_PREPARED_ENTRIES,
+    *("config.json", "run.json", "report.html", "report.json"),
+    *("classifier", "two_tower", "heads", "attack"),
+)
 
 
 def prepare_data(config: TrainConfig, output: Path) -> None:
@@ -35,6 +41,7 @@ def prepare_data(config: TrainConfig, output: Path) -> None:
     if _is_prepared(config.data):
         raise InputError("this is prepared already", file=config.data)
     keep_key_apart(config.cleaning.user_key_file, [output])
+    check_replaceable(output, _PREPARED_ENTRIES)
     with published_directory(output) as directory:
         _prepared(config, directory)
     print(f"written to {output}")
@@ -46,6 +53,7 @@ def train(config: TrainConfig) -> Path:
     started = time.monotonic()
     target = run_directory(config)
     keep_key_apart(config.cleaning.user_key_file, [target, config.export.output])
+    check_replaceable(target, _RUN_ENTRIES)
     with published_directory(target) as directory:
         prepared = _prepared(config, directory)
         fitted = {name: _fit(name, config, prepared, directory) for name in model_names(config.model)}

@@ -62,6 +62,17 @@ def test_a_truncated_gzip_and_a_wrong_layout(tmp_path: Path, capsys: pytest.Capt
     assert "no file has the columns of searches with clicks" in line
 
 
+def test_a_log_in_the_folder_to_write_is_not_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text(log_of(9, 9, 99))
+    for verb in (["import", "generic", str(path), "--output"], ["prepare", "--data", str(tmp_path), "--output"]):
+        line = refused([*verb, str(tmp_path)], capsys)
+        assert "the folder would be replaced, and holds other things (log.csv)" in line
+    line = refused(["train", "--data", str(tmp_path), "--run", str(tmp_path)], capsys)
+    assert "holds other things (log.csv)" in line
+    assert path.read_text() == log_of(9, 9, 99)
+
+
 @pytest.mark.parametrize(
     ("log", "options", "message"),
     [

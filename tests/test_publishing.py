@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from recsys_tf import publishing
-from recsys_tf.publishing import published_directory, published_file, rewritten_directory
+from recsys_tf.errors import InputError
+from recsys_tf.publishing import check_replaceable, published_directory, published_file, rewritten_directory
 
 
 def test_a_folder_appears_when_it_is_whole_and_replaces_the_old_one(tmp_path: Path) -> None:
@@ -77,3 +78,14 @@ def test_the_old_one_is_never_missing(tmp_path: Path, monkeypatch: pytest.Monkey
         (temporary / "file").write_text("new")
     assert (target / "file").read_text() == "new"
     assert renamed == []
+
+
+def test_a_folder_that_holds_other_things_is_not_replaced(tmp_path: Path) -> None:
+    check_replaceable(tmp_path / "new", ())
+    for name in ("table.csv", "picture.png"):
+        (tmp_path / name).write_text("own")
+    check_replaceable(tmp_path, ("table.csv", "page.html"))
+    for name in ("a", "b", "c", "d"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(InputError, match=r"holds other things \(a, b, c, …\); name a new one"):
+        check_replaceable(tmp_path, ("table.csv",))

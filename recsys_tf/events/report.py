@@ -9,6 +9,8 @@ from recsys_tf.events.report_plots import quality_plots
 from recsys_tf.events.tables import write_tables
 from recsys_tf.page import Picture, Report, Section, Table, write_report
 
+# What `write_clean_log` writes, pictures aside.
+CLEAN_FILES = ("events.parquet", "items.parquet", "rejects.csv", "quality.html", "quality.json")
 _EXAMPLES = 3
 
 

@@ -58,7 +58,7 @@ def _name(action: argparse.Action) -> str:
 
 
 def _meaning(action: argparse.Action) -> str:
-    text = " ".join((action.help or "").split())
+    text = " ".join((action.help or "").replace("%%", "%").split())
     while (shorter := _DEFAULT.sub("", text)) != text:
         text = shorter
     names = re.fullmatch(r"\{([^{}]+)\}", str(action.metavar))

@@ -15,7 +15,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 
-from recsys_tf.publishing import published_directory
+from recsys_tf.publishing import check_replaceable, published_directory
 from recsys_tf.tutorial.chapters import FIGURES, HOME, LANGUAGES, Language, chapter_names, language_of
 from recsys_tf.tutorial.diagrams import drawn
 
@@ -27,7 +27,11 @@ _ELSEWHERE = {"../../serving/server/shop/screenshot.png": "screenshot.png"}
 
 
 def write_site(directory: Path) -> Path:
-    """Write the whole site into a folder, replacing it, and return its front page."""
+    """Write the whole site into a folder, replacing an earlier one, and return its front page.
+
+    Raises InputError for a folder that holds anything else.
+    """
+    check_replaceable(directory, ("index.html", "site.css", "figures", *LANGUAGES))
     with published_directory(directory) as partial:
         for name, body in site_files().items():
             (partial / name).parent.mkdir(parents=True, exist_ok=True)
