@@ -144,7 +144,8 @@ def _pairs(option: str, text: str) -> dict[str, str]:
     pairs = [part.partition("=") for part in text.split(",") if part.strip()]
     for name, equals, value in pairs:
         if not (name.strip() and equals and value.strip()):
-            raise InputError(f"--{option} wants name=name,…, not {text!r}")
+            wanted = "ours=theirs,…" if option == "columns" else "theirs=ours,…"
+            raise InputError(f"--{option} wants {wanted}, not {text!r}")
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 

@@ -62,6 +62,47 @@ def test_a_truncated_gzip_and_a_wrong_layout(tmp_path: Path, capsys: pytest.Capt
     assert "no file has the columns of searches with clicks" in line
 
 
+def test_import_says_what_was_lost_and_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "logs").mkdir()
+    log, items, out = tmp_path / "logs" / "log.csv", tmp_path / "logs" / "items.csv", tmp_path / "out"
+    lost = "".join(f"u{n},i1,{kind},1700000000000,app,5\n" for n, kind in enumerate("211"))
+    log.write_text(
+        f"{HEADER.strip()},devcie,rating\nu,i1,view,1700000000000,app,5\n,i1,view,1700000000000,app,5\n{lost}"
+    )
+    items.write_text("item_id,price\ni1,2\ni2,3\ni3,-1\ni4,dear\n")
+    key = tmp_path / "keys" / "users.key"
+    key.parent.mkdir()
+    key.write_bytes(b"sixteen bytes or more")
+    for options, unknown in (([], "'1', '2'; see --behaviors"), (["--user-key-file", str(key)], "see --behaviors")):
+        assert main(["import", "generic", str(log), str(items), "--output", str(out), *options]) == 0
+        assert capsys.readouterr().out.splitlines()[:4] == [
+            "  5 rows read = 1 kept + 4 rejected",
+            f"  rejected: 3 unknown behavior ({unknown}), 1 missing user_id; each in {out}/rejects.csv",
+            "  4 item rows read = 2 kept + 2 rejected",
+            "not read: devcie, rating (log.csv)",
+        ]
+
+
+def test_import_of_a_clean_log_says_no_more_than_that(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "log.csv").write_text(log_of(3, 3, 9))
+    assert main(["import", "generic", str(tmp_path / "log.csv"), "--output", str(tmp_path / "out")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "  9 rows read = 9 kept + 0 rejected"
+    assert lines[1].startswith("written to")
+
+
+@pytest.mark.parametrize(
+    ("option", "form"),
+    [("--columns", "--columns wants ours=theirs,…"), ("--behaviors", "--behaviors wants theirs=ours,…")],
+)
+def test_import_says_which_name_stands_on_which_side(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, form: str
+) -> None:
+    (tmp_path / "log.csv").write_text(log_of(3, 3, 9))
+    command = ["import", "generic", str(tmp_path / "log.csv"), "--output", str(tmp_path / "out"), option, "behaviour"]
+    assert form in refused(command, capsys)
+
+
 def test_a_log_in_the_folder_to_write_is_not_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "log.csv"
     path.write_text(log_of(9, 9, 99))

@@ -34,6 +34,7 @@ class Layout:
     events: text columns of EVENT_TEXT that the log has, item columns (category_id, price, title) that stand on its
     events, and `file` and `line` of the row that each event was made from.
     items: the rows of item files: ITEM_COLUMNS as text, `file`, `line`.
+    unread: files with their columns that mean nothing to us, for a log whose columns are not known beforehand.
     spelling: how times are written that are no ISO 8601. events_per_row: how many events a row may make; they share its
     `file` and `line`.
     """
@@ -48,6 +49,7 @@ class Layout:
     zero_price_is_bad: bool = False
     no_products: Sequence[str] = ()
     facts: Mapping[str, int] = field(default_factory=dict)
+    unread: Sequence[tuple[str, Sequence[str]]] = ()
 
 
 def having(files: Sequence[RawFile], columns: tuple[str, ...]) -> list[RawFile]:

@@ -5,6 +5,7 @@ checked before anything is returned.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,12 +17,21 @@ from recsys_tf.config import CleaningConfig
 from recsys_tf.errors import InputError
 from recsys_tf.events.canonical_columns import Layout
 from recsys_tf.events.item_cleaning import clean_items
-from recsys_tf.events.judgement import Account, Judgement, balance, judged_table, reasons_of, shown
+from recsys_tf.events.judgement import (
+    Account,
+    Judgement,
+    balance,
+    frequent_values,
+    judged_table,
+    reasons_of,
+    shown,
+)
 from recsys_tf.events.ordering import ordered, repetitions
 from recsys_tf.events.schema import BEHAVIOR_ALIASES, BEHAVIORS, EVENT_COLUMNS, EVENTS, ITEMS
 from recsys_tf.events.text_columns import Bools, Ints, TextColumn, text_column
 from recsys_tf.events.timestamps import UNKNOWN, interpolate_missing, parse_timestamps
 
+UNKNOWN_BEHAVIOR: Final = "unknown behavior"
 _SEARCH: Final = BEHAVIORS.index("search")
 
 
@@ -30,7 +40,8 @@ class CleanLog:
     """The two clean tables, every rejected row, and the account.
 
     events follow the schema EVENTS, sorted by user, time and position; items follow ITEMS, sorted by item_id.
-    rejects: file, line, column, value, reason. facts: what is no reason to reject and yet worth knowing.
+    rejects: file, line, column, value, reason. facts: what is no reason to reject and yet worth knowing. unread: see
+    `Layout`.
     """
 
     events: pd.DataFrame
@@ -39,6 +50,7 @@ class CleanLog:
     account: Account
     item_account: Account
     facts: dict[str, int | float | str]
+    unread: Sequence[tuple[str, Sequence[str]]] = ()
 
 
 def clean(layout: Layout, set_aside: pd.DataFrame, aliases: dict[str, str], config: CleaningConfig) -> CleanLog:
@@ -87,14 +99,16 @@ def clean(layout: Layout, set_aside: pd.DataFrame, aliases: dict[str, str], conf
     if len(order) == 0:
         most = max(reasons, key=lambda reason: reasons[reason])
         where = str(rejects["file"].iloc[0])
+        hint = _behaviors_hint(rejects, named=config.user_key_file is None) if most == UNKNOWN_BEHAVIOR else ""
         raise InputError(
-            f"no usable row: {account.read:,} read, {account.rejected:,} rejected, most often: {most}", file=where
+            f"no usable row: {account.read:,} read, {account.rejected:,} rejected, most often: {most}{hint}", file=where
         )
     events = _event_table(order, columns, behavior, timestamp if has_time else None)
     facts = {**layout.facts, **log_facts(order, columns, timestamp if has_time else None, items, filled)}
     if layout.events_per_row > 1:
         facts = {"events made of the rows": len(raw), "events kept": len(order), **facts}
-    return CleanLog(_checked(EVENTS, events), _checked(ITEMS, items), rejects, account, item_account, facts)
+    events, items = _checked(EVENTS, events), _checked(ITEMS, items)
+    return CleanLog(events, items, rejects, account, item_account, facts, layout.unread)
 
 
 def _judge(
@@ -113,7 +127,7 @@ def _judge(
     judged.reject(columns["user_id"].is_empty(), "user_id", shown(raw, "user_id"), "missing user_id")
     missing = (spelled == "").to_numpy()
     judged.reject(missing, "behavior", shown(raw, "behavior"), "missing behavior")
-    judged.reject(behavior < 0, "behavior", shown(raw, "behavior"), "unknown behavior")
+    judged.reject(behavior < 0, "behavior", shown(raw, "behavior"), UNKNOWN_BEHAVIOR)
     judged.reject(columns["item_id"].is_empty() & ~search, "item_id", shown(raw, "item_id"), "missing item_id")
     judged.reject(columns["query"].is_empty() & search, "query", shown(raw, "query"), "search without words")
     for rule in layout.rules:
@@ -234,6 +248,15 @@ def _reject_table(
 ) -> pd.DataFrame:
     table = pd.concat([set_aside, judged_table(raw, judged), item_rejects], ignore_index=True)
     return table.sort_values(["file", "line"], kind="stable", ignore_index=True)
+
+
+def _behaviors_hint(rejects: pd.DataFrame, named: bool) -> str:
+    """Say what to do about unknown behaviours; named: whether the log's values may be shown."""
+    values = frequent_values(rejects, UNKNOWN_BEHAVIOR) if named else []
+    # Only a value that the option can carry as it stands makes a command to copy.
+    theirs = values[0] if values and re.fullmatch(r"[\w.-]+", values[0]) else "theirs"
+    todo = f"say what they mean by --behaviors {theirs}=view,…"
+    return f" ({', '.join(map(repr, values))}; {todo})" if values else f" ({todo})"
 
 
 def _matches(column: TextColumn, patterns: tuple[str, ...]) -> Bools:

@@ -33,7 +33,10 @@ def import_log(
         raise InputError("no file is given")
     for theirs, ours in behaviors.items():
         if ours not in BEHAVIORS:
-            raise InputError(f"--behaviors {theirs}={ours}: {ours!r} is none of {', '.join(BEHAVIORS)}")
+            known = ", ".join(BEHAVIORS)
+            raise InputError(
+                f"--behaviors {theirs}={ours}: {ours!r} is none of {known}; write theirs=ours, such as glanced=view"
+            )
     keep_key_apart(config.user_key_file, [path.parent for path in files])
     key = read_user_key(config.user_key_file) if config.user_key_file is not None else None
     raw = [

@@ -1,13 +1,15 @@
 """Rows and the reasons they are rejected for; the account says that none got lost."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from recsys_tf.events.raw_file import REJECT_COLUMNS, reject_rows
 from recsys_tf.events.text_columns import Bools, Ints
+
+_LONGEST_VALUE: Final = 40  # characters of a value in a message
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,13 @@ def reasons_of(judged: Judgement, set_aside: pd.DataFrame) -> dict[str, int]:
     for rows, _, _, reason in judged.tables:
         reasons[reason] = reasons.get(reason, 0) + len(rows)
     return reasons
+
+
+def frequent_values(rejects: pd.DataFrame, reason: str, most: int = 5) -> list[str]:
+    """Return the values that were rejected for a reason, the most frequent first, long ones cut."""
+    counts = rejects.loc[rejects["reason"] == reason, "value"].str.strip().value_counts()
+    order = counts.sort_index().sort_values(ascending=False, kind="stable").index[:most]
+    return [value if len(value) <= _LONGEST_VALUE else value[: _LONGEST_VALUE - 1] + "…" for value in map(str, order)]
 
 
 def balance(account: Account) -> None:

@@ -73,8 +73,12 @@ def test_a_logs_own_columns_and_behaviours(tmp_path: Path) -> None:
         import_log("generic", files, columns={"user_id": "whom"}, behaviors={}, config=CleaningConfig())
     with pytest.raises(InputError, match="column behavior"):
         import_log("generic", files, columns={"user_id": "who"}, behaviors={}, config=CleaningConfig())
-    with pytest.raises(InputError, match="bought"):
+    with pytest.raises(InputError, match=r"'bought' is none of .*; write theirs=ours, such as glanced=view$"):
         import_log("generic", files, columns=columns, behaviors={"ordered": "bought"}, config=CleaningConfig())
+    with pytest.raises(
+        InputError, match=r"'did' is none of our columns: .*; write ours=theirs, such as behavior=behaviour$"
+    ):
+        import_log("generic", files, columns={"did": "behavior"}, behaviors={}, config=CleaningConfig())
 
 
 def test_events_stand_in_order_of_user_and_time_with_positions_of_their_own(tmp_path: Path) -> None:
@@ -164,6 +168,21 @@ def test_a_log_of_positions_has_no_times_and_none_are_invented(tmp_path: Path) -
 def test_a_log_without_a_usable_row_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no usable row: 2 read, 2 rejected, most often: unknown behavior"):
         clean_rows(tmp_path, [changed(behavior="hover"), changed(behavior="stare")])
+
+
+def test_unknown_behaviours_are_named_most_frequent_first(tmp_path: Path) -> None:
+    kinds = ["tapped"] * 2 + ["glanced"] * 3 + ["ordered"] * 2 + ["d", "e", "f"]
+    rows = [changed(user_id=f"u{n}", behavior=kind) for n, kind in enumerate(kinds)]
+    wanted = r"behavior \('glanced', 'ordered', 'tapped', 'd', 'e'; say what they mean by --behaviors glanced=view,…\)$"
+    with pytest.raises(InputError, match=wanted):
+        clean_rows(tmp_path, rows)
+    # What the option cannot carry is no command to copy, and a whole page is no name.
+    with pytest.raises(InputError, match=r"\('a=b,c'; say what they mean by --behaviors theirs=view,…\)$"):
+        clean_rows(tmp_path, [changed(behavior="a=b,c")])
+    with pytest.raises(InputError, match=rf"\('{'x' * 39}…'; "):
+        clean_rows(tmp_path, [changed(behavior="x" * 500)])
+    with pytest.raises(InputError, match=r"most often: missing item_id$"):
+        clean_rows(tmp_path, [changed(item_id=""), changed(item_id="", user_id="u2"), changed(behavior="glanced")])
 
 
 def test_the_dirt_of_the_simulated_log_is_found_row_by_row(raw_folder: Path, clean_log: CleanLog) -> None:

@@ -133,6 +133,51 @@ def test_a_layout_that_does_not_fit_says_what_there_is(tmp_path: Path) -> None:
         imported("movielens", tmp_path, log="a,b\n1,2\n")
 
 
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (
+            "user_id,itme_id,behavior,timestamp",
+            "column item_id: the column is missing; there are user_id, itme_id, behavior, timestamp; "
+            "did you mean 'itme_id'? --columns item_id=itme_id",
+        ),
+        ("user_id,sku,behavior,timestamp", "there are user_id, sku, behavior, timestamp (see --columns)"),
+        ("UserID,item_id,behavior,timestamp", "did you mean 'UserID'? --columns user_id=UserID"),
+        ("user_id,item_id,behaviour,timestamp", "did you mean 'behaviour'? --columns behavior=behaviour"),
+        (
+            "user_id,item_id,behavior,timestmap",
+            "column timestamp: neither timestamp nor position; there are user_id, item_id, behavior, timestmap; "
+            "did you mean 'timestmap'? --columns timestamp=timestmap",
+        ),
+        ("user_id,item_id,behavior,postion", "did you mean 'postion'? --columns position=postion"),
+        ("user_id,Item ID,behavior,timestamp", "did you mean 'Item ID'? --columns 'item_id=Item ID'"),
+        # An order is no user, however alike the names are.
+        ("order_id,item_id,behavior,timestamp", "there are order_id, item_id, behavior, timestamp (see --columns)"),
+    ],
+)
+def test_a_missing_column_says_what_there_is_and_what_may_be_meant(tmp_path: Path, header: str, message: str) -> None:
+    with pytest.raises(InputError) as raised:
+        imported("generic", tmp_path, log=f"{header}\na,b,view,1700000000000\n")
+    assert str(raised.value).endswith(message)
+
+
+def test_a_column_that_has_its_meaning_is_not_proposed_for_another(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user_ids,what,behavior,timestamp\na,b,view,1700000000000\n")
+    files, columns = [tmp_path / "log.csv"], {"item_id": "user_ids"}
+    with pytest.raises(InputError, match=r"there are user_ids, what, behavior, timestamp \(see --columns\)$"):
+        import_log("generic", files, columns=columns, behaviors={}, config=CleaningConfig())
+
+
+def test_columns_that_mean_nothing_to_us_are_named_by_file(tmp_path: Path) -> None:
+    events = "user_id,item_id,behavior,rating,timestamp,devcie,price\nu,i,view,5,1700000000000,app,2\n"
+    log = imported("generic", tmp_path, log=events, items="item_id,title,colour,device\ni,One,red,app\n")
+    assert log.unread == [("log.csv", ["rating", "devcie"]), ("items.csv", ["colour", "device"])]
+    files, columns = [tmp_path / "log.csv"], {"device": "devcie"}
+    log = import_log("generic", files, columns=columns, behaviors={}, config=CleaningConfig())
+    assert log.unread == [("log.csv", ["rating"])]
+    assert log.events["device"].tolist() == ["app"]
+
+
 @pytest.mark.slow
 def test_the_dirty_log_is_as_dirty_as_its_readme_says(datasets: Path) -> None:
     files = [datasets / "online-retail-2009" / "transactions.csv.gz"]

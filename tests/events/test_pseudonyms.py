@@ -148,19 +148,24 @@ def test_short_keys_are_refused(tmp_path: Path, key: bytes, message: str) -> Non
 
 
 def test_a_key_inside_of_the_data_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path, out = write_log(tmp_path / "log"), tmp_path / "out"
+    path, out, held = write_log(tmp_path / "log"), tmp_path / "out", tmp_path / "held"
     (tmp_path / "link.key").symlink_to(key_file(tmp_path / "log"))
-    key_file(out)
-    places = [tmp_path / "log" / "users.key", tmp_path / "link.key", out / "users.key", tmp_path / "none.key"]
-    for place, message in zip(places, ["is inside", "is inside", "is inside", "no such key file"], strict=True):
-        arguments = ["import", "generic", str(path), "--output", str(out), "--user-key-file", str(place)]
+    key_file(held)
+    for place, target, message in (
+        (tmp_path / "log" / "users.key", out, "is inside"),
+        (tmp_path / "link.key", out, "is inside"),
+        (held / "users.key", held, "is inside"),
+        (tmp_path / "none.key", out, "no such key file"),
+    ):
+        arguments = ["import", "generic", str(path), "--output", str(target), "--user-key-file", str(place)]
         assert main(arguments) == 2
         lines = capsys.readouterr().err.strip().splitlines()
         assert len(lines) == 1
         assert lines[0].startswith(f"run.py import: {place}: ")
         assert message in lines[0]
         assert "sixteen" not in lines[0]
-    assert [one.name for one in out.iterdir()] == ["users.key"]
+    assert not out.exists()
+    assert [one.name for one in held.iterdir()] == ["users.key"]
 
 
 def test_prepare_on_a_raw_log_hashes_too_and_never_writes_the_key(
@@ -191,6 +196,16 @@ def test_a_key_for_a_folder_that_was_imported_already_is_refused(
     assert main([*command, "--user-key-file", str(key)]) == 2
     assert "--user-key-file is for a raw log" in capsys.readouterr().err
     assert not (tmp_path / "ready").exists()
+
+
+def test_no_message_holds_a_value_of_a_log_with_a_key(tmp_path: Path) -> None:
+    path = tmp_path / "log" / "log.csv"
+    path.parent.mkdir()
+    path.write_text("user_id,item_id,behavior,timestamp\nview,i1,customer-0001,1700000000000\n")
+    with pytest.raises(InputError, match="customer-0001"):
+        imported(path, None)
+    with pytest.raises(InputError, match=r"behavior \(say what they mean by --behaviors theirs=view,…\)$"):
+        imported(path, key_file(tmp_path / "keys"))
 
 
 def test_json_lines_that_are_no_json_are_withheld(tmp_path: Path) -> None:
