@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Final
 
 from recsys_tf.errors import InputError
-from recsys_tf.events.forget_in_log import events_of, forget_in_log, is_clean_log, rejects_naming
+from recsys_tf.events.forget_in_log import events_of, forget_in_log, is_clean_log, is_written_here, rejects_naming
 from recsys_tf.events.pseudonyms import keep_key_apart, pseudonym, read_user_key
-from recsys_tf.holding import files_holding
+from recsys_tf.holding import holds, is_long_enough, is_table_of_users
 from recsys_tf.publishing import rewritten_directory
 from recsys_tf.sequences.forget_in_prepared import Traces, forget_in_prepared, is_prepared, traces_in
 from recsys_tf.serving.origins import exported_versions, origin_of_run
-from recsys_tf.training.forgotten import mark_forgotten, read_run_facts
+from recsys_tf.training.forgotten import is_marked, mark_forgotten, read_run_facts
 
 _UNFINISHED: Final = ".forgetting-"
 
@@ -133,13 +133,31 @@ def _tell_what_learned(found: Found, data: Path, models: Path) -> None:
         for version, origin in versions.items():
             # A user of the test side may have lent a history to the warm-up requests.
             if facts is not None and origin == origin_of_run(facts):
-                print(f"exported from it: {version}; export anew, and delete this folder")
+                anew = f"train {run} again, which exports anew" if is_marked(facts) else "export it anew"
+                print(f"exported from it: {version}; {anew}, then delete this folder; a server keeps it until then")
     known = {origin_of_run(facts) for folder in _folders(data) if (facts := read_run_facts(folder)) is not None}
     for version in [version for version, origin in versions.items() if origin not in known]:
         print(f"exported by a run that is not here, so nobody knows whether it saw this user: {version}")
 
 
 def _tell_what_is_left(names: Sequence[str], data: Path) -> None:
-    for path in files_holding(data, names):
-        print(f"left alone, and holding this user: {path} (a source, or not written by import, prepare and train)")
+    folders = [one for one in _folders(data) if is_prepared(one) or read_run_facts(one) is not None]
+    unsearched = False
+    for path in [path for path in sorted(data.rglob("*")) if path.is_file()]:
+        table = is_table_of_users(path)
+        if _is_handled(path, data, [] if table else folders):
+            continue
+        if holds(path, names):
+            print(f"left alone, and holding this user: {path} (a source, or not written by import, prepare and train)")
+        elif not (table or all(is_long_enough(name) for name in names)):
+            unsearched = True
+    if unsearched:
+        print("the id is too short to be looked for as text in files that were not written here: look at them yourself")
     print("the log that was imported is yours and stays as it is: take the user out of it before you import or train")
+
+
+def _is_handled(path: Path, data: Path, folders: Sequence[Path]) -> bool:
+    """Tell whether a file was written here and needs no second look; in a hidden folder nobody has looked yet."""
+    if any(part.startswith(".") for part in path.relative_to(data).parts):
+        return False
+    return is_written_here(path) or any(path.is_relative_to(folder) for folder in folders)

@@ -21,7 +21,7 @@ from recsys_tf.publishing import check_replaceable, published_directory
 from recsys_tf.results.files import publish_result
 from recsys_tf.sequences.dataset import open_prepared
 from recsys_tf.sequences.prepare import PrepareSettings, prepare
-from recsys_tf.serving.export import export_models, roll_back
+from recsys_tf.serving.export import export_models, roll_back_run
 from recsys_tf.serving.recommend import recommend
 from recsys_tf.training.fit import fit_classifier
 from recsys_tf.training.fit_two_tower import fit_two_tower
@@ -104,9 +104,7 @@ def export(run: str, config: ExportConfig) -> None:
     if not config.rollback:
         print(f"next: python run.py serve --model {_export(opened, config)}")
         return
-    for name in opened.models:
-        left = roll_back(config.output / name)
-        print(f"{name}: {f'version {left} serves again' if left else 'no version is left'}")
+    print("\n".join(roll_back_run(opened, config.output)))
 
 
 def print_recommendation(model: Path, items: list[str], behaviors: list[str], k: int, server: str) -> None:

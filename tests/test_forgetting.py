@@ -131,6 +131,8 @@ def test_nothing_but_the_source_holds_the_user_and_the_rest_is_as_before(
     assert [line.split(";")[0].split(": ")[1] for line in exported] == [
         f"{project}/saved_models/classifier/{version}" for version in (1, 2)
     ]
+    for line, run in zip(exported, ("saw", "shared"), strict=True):
+        assert f"; train {data}/runs/{run} again, which exports anew, then delete this folder; a server keeps" in line
     assert next(line for line in lines if "left alone" in line).startswith(
         f"left alone, and holding this user: {data}/{LOG}"
     )
@@ -224,6 +226,39 @@ def test_tables_of_others_and_unfinished_folders_are_named_and_left_alone(
         if user.encode() in content(data / name):
             assert f"left alone, and holding this user: {data}/{name} (" in text
     assert f"{data}/mine" not in "".join(line for line in text.splitlines() if "left alone" in line)
+
+
+SHORT = "the id is too short to be looked for as text in files that were not written here: look at them yourself"
+
+
+def test_a_short_id_is_looked_for_where_it_is_a_user(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tmp_path / "data"
+    log = tmp_path / "log.csv"
+    users = ["195", "196", "196", "197"]
+    rows = [f"{user},{item},view,1700000000000\n" for user, item in zip(users, (1, 2, 3, 196), strict=True)]
+    broken = "195,1\n" * 200  # rejected rows, one of them in line 196
+    log.write_text("user_id,item_id,behavior,timestamp\n" + "".join(rows) + broken, encoding="utf-8")
+    for name in ("mine", "without"):
+        assert main(["import", "generic", str(log), "--output", str(data / name)]) == 0
+    assert forget(tmp_path, "196") == 0
+    text = capsys.readouterr().out
+    assert "left alone" not in text
+    assert SHORT not in text
+
+    assert main(["import", "generic", str(log), "--output", str(data / "mine")]) == 0
+    (data / "prices.csv").write_text("item_id,price\n1,196.22\n", encoding="utf-8")
+    (data / "items.csv").write_text("user_id,price\n195,196\n", encoding="utf-8")
+    (data / "log.csv").write_text("item_id,user_id\n1,195\n2,196,too,long\n", encoding="utf-8")
+    with gzip.open(data / "log.csv.gz", "wt", encoding="utf-8") as file:
+        file.write('\ufeffuser_id,query\n"196",a\n')
+    pd.DataFrame({"user_id": [196], "item_id": [1]}).to_parquet(data / "log.parquet")
+    pd.DataFrame({"user_id": ["195"], "item_id": ["196"]}).to_parquet(data / "other.parquet")
+    capsys.readouterr()
+    assert forget(tmp_path, "196") == 0
+    lines = capsys.readouterr().out.splitlines()
+    named = [line.split(": ")[1].split(" (")[0] for line in lines if line.startswith("left alone")]
+    assert named == [f"{data}/{name}" for name in ("log.csv", "log.csv.gz", "log.parquet")]
+    assert lines.count(SHORT) == 1
 
 
 @pytest.mark.parametrize(

@@ -19,11 +19,17 @@ from recsys_tf.events.tables import read_clean_log
 from recsys_tf.events.text_columns import text_column
 
 FORGOTTEN: Final = "(forgotten)"
+_WRITTEN: Final = ("events.parquet", "items.parquet", "rejects.csv", "quality.json", "quality.html")
 
 
 def is_clean_log(directory: Path) -> bool:
     """Tell whether the folder was written by `write_clean_log`; tables without its report are somebody else's."""
     return all((directory / name).is_file() for name in ("events.parquet", "rejects.csv", "quality.json"))
+
+
+def is_written_here(path: Path) -> bool:
+    """Tell whether `forget_in_log` writes this file of a clean log's folder."""
+    return is_clean_log(path.parent) and (path.name in _WRITTEN or path.suffix == ".png")
 
 
 def events_of(directory: Path, users: Collection[str]) -> int:

@@ -32,13 +32,14 @@ from recsys_tf.serving.halved_signatures import HalvedSignatures
 from recsys_tf.serving.history import HistoryIds
 from recsys_tf.serving.model_card import write_model_card
 from recsys_tf.serving.model_folders import version_folders
+from recsys_tf.serving.origins import origin_of_run, origin_of_version
 from recsys_tf.serving.requirements import check_requirements
 from recsys_tf.serving.risk_signatures import RiskSignatures
 from recsys_tf.serving.service_signatures import ServiceSignatures
 from recsys_tf.serving.signatures import ClassifierSignatures
 from recsys_tf.serving.two_tower_signatures import SignatureSource, TwoTowerSignatures
 from recsys_tf.serving.warm_up_requests import write_warm_up
-from recsys_tf.training.forgotten import refuse_forgotten
+from recsys_tf.training.forgotten import read_run_facts, refuse_forgotten
 from recsys_tf.training.runs import Run, head_folder, load_classifier, load_two_tower
 
 _ROLLED_BACK = "rolled-back-"
@@ -79,14 +80,54 @@ def export_model(run: Run, name: str, config: ExportConfig) -> Path:
     return target
 
 
-def roll_back(folder: Path) -> int | None:
-    """Take the newest version in a model's folder out of service; return the one that serves then, if any is left.
+def roll_back_run(run: Run, output: Path) -> list[str]:
+    """Take the newest version of each model of a run out of service; return a line for each.
 
-    It is kept beside the others under a name that servers ignore. Raises InputError when there is no version.
+    Raises InputError, with nothing changed, when a model has no other version, or the newest is another run's.
     """
+    folders = [output / name for name in run.models]
+    for folder in folders:
+        _check_not_the_only_one(folder)
+        _check_exported_from(run, newest_version(folder))
+    lines = []
+    for folder in folders:
+        kept, left = roll_back(folder)
+        gone = kept.name.removeprefix(_ROLLED_BACK)
+        lines.append(
+            f"{folder.name}: version {gone} is out of service, it stays as {kept.name}; version {left} serves again"
+        )
+    return lines
+
+
+def roll_back(folder: Path) -> tuple[Path, int]:
+    """Take the newest version in a model's folder out of service; return where it is kept, and what serves then.
+
+    It is kept beside the others under a name that servers ignore. Raises InputError when there is no other version.
+    """
+    _check_not_the_only_one(folder)
     newest = newest_version(folder)
-    newest.rename(folder / f"{_ROLLED_BACK}{newest.name}")
-    return max(version_folders(folder), default=None)
+    kept = newest.rename(folder / f"{_ROLLED_BACK}{newest.name}")
+    return kept, max(version_folders(folder))
+
+
+def _check_not_the_only_one(folder: Path) -> None:
+    newest = newest_version(folder)
+    if len(version_folders(folder)) == 1:
+        raise InputError(f"version {newest.name} is the only one: nothing would be served", file=folder)
+
+
+def _check_exported_from(run: Run, version: Path) -> None:
+    """Raise InputError for a version of another run beside this one; runs that are gone can be named by nobody."""
+    origin = origin_of_version(version)
+    if origin in (None, origin_of_run(run.facts)):
+        return
+    for other in sorted(path.parent for path in run.directory.absolute().parent.glob("*/run.json")):
+        facts = read_run_facts(other)
+        if facts is not None and origin == origin_of_run(facts):
+            named = run.directory.parent / other.name
+            raise InputError(
+                f"version {version.name} was exported from {named}, not from {run.directory}", file=version.parent
+            )
 
 
 def classifier_signatures(run: Run, config: ExportConfig) -> ClassifierSignatures:

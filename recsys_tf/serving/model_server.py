@@ -2,6 +2,8 @@
 
 import shutil
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 from recsys_tf.config import ServeConfig
 from recsys_tf.errors import InputError
@@ -16,6 +18,8 @@ def serve(config: ServeConfig) -> None:
     With `--docker`, or where `tensorflow_model_server` is on the PATH, this process becomes that server and never
     returns. Raises InputError for models that cannot be found, for a port in use, and for Docker that is not there.
     """
+    if config.model_config_file is None and config.model == ServeConfig.model:
+        config = replace(config, model=_existing(config.model))
     models = configured_models(config.model, config.model_config_file)
     # Taken and let go at once: what cannot be served is said before TensorFlow takes seconds to load.
     rest = _free_port(config.host, config.rest_port, "--rest-port")
@@ -33,6 +37,19 @@ def serve(config: ServeConfig) -> None:
     sys.stdout.write(f"{program} serves {', '.join(models)} on port {ports.rest}, on {reach}\n")
     sys.stdout.flush()
     become(command, program)
+
+
+def _existing(models: tuple[str, ...]) -> tuple[str, ...]:
+    """Leave out, with a line, what nobody has trained of the models that are served where none is named."""
+    folders = {model: Path(model.partition("=")[2]) for model in models}
+    if not any(folder.is_dir() for folder in folders.values()):
+        raise InputError(
+            "there is no such folder; `run.py train` makes them", file=" and ".join(map(str, folders.values()))
+        )
+    for folder in folders.values():
+        if not folder.is_dir():
+            print(f"{folder}: there is no such folder; served without it", flush=True)
+    return tuple(model for model, folder in folders.items() if folder.is_dir())
 
 
 def _free_port(host: str, port: int, option: str) -> int:

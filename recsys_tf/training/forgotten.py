@@ -30,9 +30,14 @@ def mark_forgotten(directory: Path) -> None:
         partial.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def is_marked(facts: dict[str, Any]) -> bool:
+    """Tell whether run.json says so."""
+    return bool(facts.get(_MARK))
+
+
 def refuse_forgotten(run: Run) -> None:
     """Raise InputError when the run, or what was fitted before it, learned from somebody who was forgotten since."""
-    if run.facts.get(_MARK):
+    if is_marked(run.facts):
         raise InputError("this run learned from a user who was forgotten since; train it again", file=run.directory)
     if run.data.facts.get(FITTED_WITH_FORGOTTEN):
         raise InputError(

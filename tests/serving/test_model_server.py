@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from recsys_tf.config import ServeConfig
 from recsys_tf.errors import InputError
 from recsys_tf.serving.model_config import ModelConfig, Wanted, config_text, configured_models
 from recsys_tf.serving.model_folders import model_folders
+from recsys_tf.serving.model_server import serve
 from recsys_tf.serving.server.batching_parameters import BatchingParameters, read_batching_parameters
 from recsys_tf.serving.server.listening import listening_socket
 
@@ -148,6 +150,29 @@ def test_docker_that_is_not_there(folders: Path) -> None:
 def test_models_that_cannot_be_served(folders: Path, models: tuple[str, ...], message: str) -> None:
     with pytest.raises(InputError, match=message):
         model_folders([text.format(folders) for text in models])
+
+
+def test_the_defaults_are_served_as_far_as_they_exist(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served: list[ServeConfig] = []
+    monkeypatch.setattr("recsys_tf.serving.server.main.serve_locally", served.append)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.chdir(tmp_path)
+    config = ServeConfig(rest_port=0, grpc_port=0)
+    both = r"saved_models/two_tower and saved_models/classifier: there is no such folder; `run.py train` makes them"
+    with pytest.raises(InputError, match=both):
+        serve(config)
+    Path("saved_models/two_tower/1").mkdir(parents=True)
+    serve(config)
+    assert capsys.readouterr().out == "saved_models/classifier: there is no such folder; served without it\n"
+    Path("saved_models/classifier/1").mkdir(parents=True)
+    serve(config)
+    assert capsys.readouterr().out == ""
+    assert [one.model for one in served] == [ServeConfig.model[:1], ServeConfig.model]
+    # What is named must be there.
+    with pytest.raises(InputError, match="elsewhere: there is no such folder"):
+        serve(replace(config, model=(ServeConfig.model[0], "classifier=elsewhere")))
 
 
 def test_a_port_in_use_and_ports_that_are_none(folders: Path) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from recsys_tf.errors import InputError
 from recsys_tf.serving import export
 from recsys_tf.serving.check_export import asked_alone, check_export, foreign_ops, leaked_users
 from recsys_tf.serving.example_requests import Request, example_requests
-from recsys_tf.serving.export import export_models, newest_version, roll_back
+from recsys_tf.serving.export import export_models, newest_version, roll_back, roll_back_run
 from recsys_tf.serving.requirements import check_requirements, parse_requirement
 from recsys_tf.training.runs import Run
 
@@ -84,12 +85,46 @@ def test_a_rolled_back_number_is_not_used_again(run: Run, tmp_path: Path) -> Non
     config = ExportConfig(output=tmp_path)
     for number in (1, 2):
         assert export_models(run, config) == [tmp_path / "two_tower" / str(number)]
-    assert roll_back(tmp_path / "two_tower") == 1
+    kept = tmp_path / "two_tower" / "rolled-back-2"
+    assert roll_back(tmp_path / "two_tower") == (kept, 1)
+    assert kept.is_dir()
     assert newest_version(tmp_path / "two_tower").name == "1"
     assert export_models(run, config) == [tmp_path / "two_tower" / "3"]
-    assert [roll_back(tmp_path / "two_tower") for _ in range(2)] == [1, None]
-    with pytest.raises(InputError, match="no exported version"):
+    assert roll_back(tmp_path / "two_tower")[1] == 1
+    with pytest.raises(InputError, match="two_tower: version 1 is the only one: nothing would be served"):
         roll_back(tmp_path / "two_tower")
+    assert newest_version(tmp_path / "two_tower").name == "1"
+    with pytest.raises(InputError, match="no exported version"):
+        roll_back(tmp_path / "classifier")
+
+
+def test_a_version_of_another_run_is_not_rolled_back(run: Run, exported: Path, tmp_path: Path) -> None:
+    for number in ("1", "2"):
+        card = tmp_path / "models" / "two_tower" / number / "assets.extra" / "model_card.json"
+        card.parent.mkdir(parents=True)
+        shutil.copy(exported / "assets.extra" / "model_card.json", card)
+    facts = {"finished": "2026-01-01T00:00:00+00:00"}
+    kept, other = (dataclasses.replace(run, directory=tmp_path / "runs" / name) for name in ("keep", "keep2"))
+    other = dataclasses.replace(other, facts=run.facts | facts)
+    for one in (kept, other):
+        one.directory.mkdir(parents=True)
+        (one.directory / "run.json").write_text(json.dumps(one.facts), encoding="utf-8")
+    message = f"version 2 was exported from {kept.directory}, not from {other.directory}$"
+    with pytest.raises(InputError, match=message):
+        roll_back_run(other, tmp_path / "models")
+    assert newest_version(tmp_path / "models" / "two_tower").name == "2"
+    [line] = roll_back_run(kept, tmp_path / "models")
+    assert line == "two_tower: version 2 is out of service, it stays as rolled-back-2; version 1 serves again"
+
+
+def test_no_model_of_a_run_is_rolled_back_when_one_cannot_be(run: Run, tmp_path: Path) -> None:
+    both = dataclasses.replace(run, config=dataclasses.replace(run.config, model="all"))
+    first, second = both.models
+    for folder in (f"{first}/1", f"{first}/2", f"{second}/1"):
+        (tmp_path / folder).mkdir(parents=True)
+    with pytest.raises(InputError, match=f"{second}: version 1 is the only one"):
+        roll_back_run(both, tmp_path)
+    assert newest_version(tmp_path / first).name == "2"
 
 
 def test_the_command_rolls_back(run: Run, exported: Path, tmp_path: Path) -> None:
@@ -97,7 +132,9 @@ def test_the_command_rolls_back(run: Run, exported: Path, tmp_path: Path) -> Non
         (tmp_path / "two_tower" / number).mkdir(parents=True)
     command = ["run.py", "export", "--run", str(run.directory), "--output", str(tmp_path), "--rollback"]
     done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "two_tower: version 4 serves again"
+    assert done.stdout.splitlines()[-1] == (
+        "two_tower: version 7 is out of service, it stays as rolled-back-7; version 4 serves again"
+    )
     assert sorted(path.name for path in (tmp_path / "two_tower").iterdir()) == ["4", "rolled-back-7"]
 
 
