@@ -176,8 +176,17 @@ def test_from_a_raw_log_to_an_answer(
     assert len(capsys.readouterr().out.splitlines()) == 4
     assert main([*asked, "--model", "saved_models/classifier"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 8
-    # The same settings again, from the run's own record, give the same figures.
-    assert main(["train", "--config", str(run / "config.json"), "--run", "again"]) == 0
+
+
+@pytest.mark.slow
+def test_the_same_settings_again_give_the_same_figures(
+    raw_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    quick = ["--preset", "quick", "--fit.epochs", "1", "--two-tower-fit.epochs", "1", "--features.max-length", "10"]
+    assert main(["train", "--data", str(raw_folder), *quick]) == 0
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert main(["train", "--config", "data/runs/all/config.json", "--run", "again"]) == 0
     again = capsys.readouterr().out.strip().splitlines()
     assert again[-4:-1] == lines[-4:-1]
 
