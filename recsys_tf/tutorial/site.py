@@ -22,6 +22,7 @@ from recsys_tf.tutorial.diagrams import drawn
 FRONT = "README"
 _STYLE, _TEMPLATE = HOME / "site.css", HOME / "site.html"
 _LIGHT, _DARK = "default", "github-dark"
+_OUTSIDE = "../../"
 # Pictures from outside of the tutorial that its pages show, by their address in the text.
 _ELSEWHERE = {"../../serving/server/shop/screenshot.png": "screenshot.png"}
 
@@ -94,7 +95,10 @@ def _markdown(prefix: str, diagrams: dict[str, bytes]) -> MarkdownIt:
                 return _coloured(token.content, language)
 
     def link(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-        tokens[index].attrs["href"] = _address(str(tokens[index].attrs.get("href", "")))
+        address = str(tokens[index].attrs.get("href", ""))
+        # Files of the repository are not on the site; their place is said instead.
+        outside = address.startswith(_OUTSIDE) and "://" not in address
+        tokens[index].attrs = {"title": _in_repository(address)} if outside else {"href": _address(address)}
         return renderer.renderToken(tokens, index, options, env)
 
     def image(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
@@ -134,10 +138,14 @@ def _colours() -> str:
 def _address(address: str) -> str:
     """Turn a link to a page of the tutorial into one of the site; others stay."""
     path, mark, part = address.partition("#")
-    if path.endswith(".md") and "://" not in path and not path.startswith("../../"):
+    if path.endswith(".md") and "://" not in path:
         folder, _, file = path.rpartition("/")
         path = f"{folder}/{_file(file.removesuffix('.md'))}".lstrip("/")
     return f"{path}{mark}{part}"
+
+
+def _in_repository(address: str) -> str:
+    return (HOME / "en" / address.partition("#")[0]).resolve().relative_to(HOME.parent.parent).as_posix()
 
 
 def _alternative(diagram: str) -> str:
